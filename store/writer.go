@@ -1,0 +1,56 @@
+package store
+
+import "context"
+
+// Verdict is what became of one reading.
+type Verdict uint8
+
+// The verdicts.
+const (
+	VerdictStored    Verdict = iota // new, or already applied by an earlier run at this log position
+	VerdictDuplicate                // the same value was there
+	VerdictConflict                 // another value was there; it stays
+)
+
+// Item is one accepted reading on its way into the store.
+type Item struct {
+	Series  Series
+	Sample  Sample
+	Seq     uint64  // log position of its record
+	Hour    int64   // Unix hours (ms / 3,600,000) of receipt: the ledger's hour
+	Verdict Verdict // set by Append
+}
+
+// Batch is a run of the log: all accepted readings of the records up to and
+// including Through that earlier batches did not hold, in log order. Items may
+// be empty: the position still moves.
+type Batch struct {
+	Through uint64
+	Items   []Item
+}
+
+// Appender takes readings in log order.
+//
+// A sample with FlagServerTS never conflicts: when its millisecond is taken it
+// moves to the next free one (Append changes Sample.TS), or, at the last
+// millisecond of a UTC month, to the nearest free one before: it never leaves
+// the month of its receipt.
+//
+// Applying is idempotent: an item whose Seq is at or below the position that
+// the file of its month has applied is skipped with VerdictStored, and is
+// not counted again.
+type Appender interface {
+	Follower
+	// Append stores the items of b, sets each Verdict, and counts them. On
+	// return queries see them; they are durable once Applied reaches
+	// b.Through. An error leaves the batch unapplied as far as Verdicts were
+	// not set; the caller repeats it.
+	Append(ctx context.Context, b *Batch) error
+	// Flush makes everything appended so far durable and answers the position
+	// reached. It may run beside Append. before, when not nil, is called once
+	// with that position before the first byte is written: what must be
+	// durable first is made so there.
+	Flush(ctx context.Context, before func(through uint64) error) (uint64, error)
+	// Unflushed is about how many bytes of memory wait for Flush.
+	Unflushed() int64
+}
