@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"strconv"
 	"time"
 
 	"tidegate/store"
@@ -64,12 +65,24 @@ type Message struct {
 	// not block, and must not keep r.
 	Done func(r *Result)
 
-	// replays are the dead letters that the readings of this message stand
-	// for, by index (SourceReplay). Such a message is not counted as received.
-	replays []store.LetterID
+	// replay, when not nil, says which dead letters the message brings back
+	// (SourceReplay). Such a message is not counted as received.
+	replay *replay
 
-	id      string
+	// size is the length of the payload as received; above len(Payload) when
+	// it was cut before the log. Set by Submit and by reading a record.
+	size    int
+	seq     uint64
+	log     store.LogID
 	decoded *decoded
+}
+
+// replay is the part of a message that brings dead letters back: the payload
+// is the whole original one, ReceivedAt that of the original message.
+type replay struct {
+	letters       []store.LetterID // the index of each is that of its reading in the payload
+	useReceivedAt bool             // take ReceivedAt where the reading's own time is the fault
+	zone          string           // IANA name: read times without zone in it; empty: the device's
 }
 
 // Acker learns that a message is on disk.
@@ -85,7 +98,13 @@ func (f AckFunc) Acked(_ *Message, err error) { f(err) }
 
 // ID answers the message's id: the log's UUID and the position, known once it
 // is acked.
-func (m *Message) ID() string { return m.id }
+func (m *Message) ID() string { return MessageID(m.log, m.seq) }
+
+// MessageID answers the id of the message at position seq of a log. It is not
+// part of the record: 16 random bytes a message would not compress.
+func MessageID(log store.LogID, seq uint64) string {
+	return log.String() + "-" + strconv.FormatUint(seq, 10)
+}
 
 // Result is what became of the readings of a message.
 type Result struct {
