@@ -1,0 +1,102 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"nhooyr.io/websocket"
+
+	"tidegate/store"
+)
+
+// The kinds of live events.
+const (
+	KindReadings   = "readings"
+	KindLifecycle  = "lifecycle"
+	KindRejections = "rejections"
+)
+
+// LivePort chooses the events of one port.
+type LivePort struct {
+	DeviceID   string `json:"deviceId"`
+	PortNumber uint16 `json:"portNumber"`
+}
+
+// Subscription chooses live events; empty fields choose all.
+type Subscription struct {
+	Kinds []string
+	Ports []LivePort
+}
+
+// LiveMessage is one message of the server; Type says which fields are set.
+type LiveMessage struct {
+	Type string `json:"type"` // readings, lifecycle, rejection, subscribed, error
+
+	Items   []store.Reading `json:"items"`   // readings, in the order of storing
+	Skipped uint64          `json:"skipped"` // events passed over since the last message, because this client was slow
+
+	At       store.Time `json:"at"` // lifecycle, rejection
+	OrgID    string     `json:"orgId"`
+	DeviceID string     `json:"deviceId"`
+	Port     string     `json:"port"`   // rejection: as sent
+	Status   string     `json:"status"` // lifecycle: online or offline
+	Reason   string     `json:"reason"` // of a disconnect, or of a rejection
+	Line     string     `json:"line"`   // rejection: cause and fix, one line
+	Detail   string     `json:"detail"` // error
+
+	// Raw is the message as it came.
+	Raw json.RawMessage `json:"-"`
+}
+
+// maxLiveMessage bounds what one live message may weigh.
+const maxLiveMessage = 4 << 20
+
+// Tail calls fn for every live message until ctx ends, fn fails, or the
+// connection breaks. It answers nil only when ctx ended.
+func (c *Client) Tail(ctx context.Context, s Subscription, fn func(LiveMessage) error) error {
+	h := http.Header{}
+	if c.token != "" {
+		h.Set("Authorization", "Bearer "+c.token)
+	}
+	// The scheme is mapped to http by the library; the transport dials.
+	u := "ws" + strings.TrimPrefix(c.base.String(), "http") + "/api/v1/live"
+	conn, resp, err := websocket.Dial(ctx, u, &websocket.DialOptions{HTTPClient: c.http, HTTPHeader: h})
+	if err != nil {
+		if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
+			return readProblem(resp)
+		}
+		return c.unreachable(err)
+	}
+	defer func() { _ = conn.CloseNow() }()
+	conn.SetReadLimit(maxLiveMessage)
+	sub, err := json.Marshal(map[string]any{"type": "subscribe", "id": 1, "kinds": s.Kinds, "ports": s.Ports})
+	if err != nil {
+		return fmt.Errorf("encode subscription: %w", err)
+	}
+	if err := conn.Write(ctx, websocket.MessageText, sub); err != nil {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	for {
+		_, b, err := conn.Read(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("live: %w", err)
+		}
+		m := LiveMessage{Raw: b}
+		if err := json.Unmarshal(b, &m); err != nil {
+			return fmt.Errorf("live: decode message: %w", err)
+		}
+		if m.Type == "error" {
+			return errors.New("live: " + m.Detail)
+		}
+		if err := fn(m); err != nil {
+			return err
+		}
+	}
+}
