@@ -65,11 +65,11 @@ func (s *Server) Start(ctx context.Context) (time.Duration, error) {
 	go func() { _ = cmd.Wait(); close(ended) }()
 	for {
 		var st struct {
-			Ready  bool
-			Listen struct{ HTTP, MQTT string }
+			Ready      bool
+			HTTP, MQTT string
 		}
 		if err := s.Get("/api/v1/status", &st); err == nil && st.Ready {
-			s.MQTT, s.HTTP = st.Listen.MQTT, st.Listen.HTTP
+			s.MQTT, s.HTTP = st.MQTT, st.HTTP
 			return time.Since(began), nil
 		}
 		select {

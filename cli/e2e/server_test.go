@@ -128,14 +128,14 @@ func (s *server) tryStart() string {
 func (s *server) waitReady() string {
 	s.t.Helper()
 	var st struct {
-		Ready  bool
-		Listen struct{ HTTP, MQTT string }
+		Ready      bool
+		HTTP, MQTT string
 	}
 	deadline := time.Now().Add(60 * time.Second)
 	for {
 		out, _, code := s.try("", "status", "-o", "json")
 		if code == 0 && json.Unmarshal([]byte(out), &st) == nil && st.Ready {
-			s.http, s.mqtt = st.Listen.HTTP, st.Listen.MQTT
+			s.http, s.mqtt = st.HTTP, st.MQTT
 			return ""
 		}
 		select {
