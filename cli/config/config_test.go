@@ -1,0 +1,210 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestCommentedDefaultIsTheDefault(t *testing.T) {
+	b, err := os.ReadFile("../../config.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c Config // zero: every key must come from the file
+	table := newTable(&c)
+	if err := table.readYAML("config.yaml", b); err != nil {
+		t.Fatal(err)
+	}
+	if want := Default(); !reflect.DeepEqual(c, want) {
+		t.Errorf("config.yaml says\n%+v\nthe code says\n%+v", c, want)
+	}
+	section := ""
+	var inFile []string
+	for line := range strings.Lines(string(b)) {
+		name, _, ok := strings.Cut(line, ":")
+		switch {
+		case !ok || strings.HasPrefix(strings.TrimSpace(line), "#"):
+		case strings.HasPrefix(line, " "):
+			inFile = append(inFile, section+"."+strings.TrimSpace(name))
+		default:
+			section = name
+		}
+	}
+	if want := table.paths(); !reflect.DeepEqual(inFile, want) {
+		t.Errorf("config.yaml lists %v\nthe code %v", inFile, want)
+	}
+}
+
+func TestEveryFieldHasAKey(t *testing.T) {
+	fields := 0
+	c := reflect.TypeOf(Config{})
+	for i := range c.NumField() {
+		fields += c.Field(i).Type.NumField()
+	}
+	if n := len(newTable(new(Config))); n != fields {
+		t.Errorf("%d keys for %d fields", n, fields)
+	}
+}
+
+func TestPrecedence(t *testing.T) {
+	file := write(t, "http:\n  listen: 127.0.0.1:1\nmqtt:\n  listen: 127.0.0.1:2\nlog:\n  linger: 7ms\n  max_size: 2GiB\n")
+	c, warnings, err := Load(Sources{
+		DefaultYAML: []byte("log:\n  linger: 6ms\n  window: 8MiB\n"),
+		File:        file,
+		Environ:     []string{"PORT=3000", "TIDEGATE_MQTT_LISTEN=127.0.0.1:3", "TIDEGATE_LOG_LINGER=8ms", "TIDEGATE_LOG_UNACKED="},
+		Flags:       map[string]string{"log.linger": "9ms"},
+	})
+	if err != nil || len(warnings) > 0 {
+		t.Fatal(err, warnings)
+	}
+	want := Default()
+	want.HTTP.Listen, want.MQTT.Listen = ":3000", "127.0.0.1:3"
+	want.Log.Linger, want.Log.MaxSize, want.Log.Window = 9*time.Millisecond, 2<<30, 8<<20
+	if c != want {
+		t.Errorf("got  %+v\nwant %+v", c, want)
+	}
+	c, _, err = Load(Sources{Environ: []string{"PORT=3000", "TIDEGATE_HTTP_LISTEN=127.0.0.1:4"}})
+	if err != nil || c.HTTP.Listen != "127.0.0.1:4" {
+		t.Errorf("TIDEGATE_HTTP_LISTEN against PORT: %q, %v", c.HTTP.Listen, err)
+	}
+}
+
+func TestFileFaults(t *testing.T) {
+	for name, c := range map[string]struct{ yaml, want string }{
+		"unknown section":    {"htpt:\n  listen: ':1'\n", `F:1: unknown key "htpt"; did you mean "http"? Allowed: http, mqtt, log, store, deadletters, auth, logging, version`},
+		"unknown key":        {"http:\n  lissten: ':1'\n", `F:2: unknown key "lissten" in http; did you mean "listen"? Allowed: listen`},
+		"key elsewhere":      {"store:\n  max_connections: 3\n", `F:2: unknown key "max_connections" in store; did you mean "max_connections" in section "mqtt"? Allowed: flush_interval, flush_size, keep_months`},
+		"flat key":           {"mqtt_listen: ':1'\n", `F:1: unknown key "mqtt_listen"; did you mean "listen" in section "mqtt"?`},
+		"nothing near":       {"log:\n  zzzzzz: 1\n", `F:2: unknown key "zzzzzz" in log. Allowed: max_size, linger, window, unacked`},
+		"duplicate key":      {"log:\n  linger: 1ms\n  linger: 2ms\n", `F:3: log.linger is given twice, first in line 2`},
+		"duplicate section":  {"log:\n  linger: 1ms\nlog:\n  linger: 2ms\n", `F:3: log is given twice, first in line 1`},
+		"tab":                {"log:\n\tlinger: 1ms\n", `F:2: the line is indented with a tab; YAML takes spaces alone`},
+		"tabbed comment":     {"log:\n\t# linger\n", `F:2: the line is indented with a tab`},
+		"not yaml":           {"log: [\n", `F:1: not YAML: `},
+		"json is a list":     {"[1, 2]\n", `F:1: expected sections such as "http:", found a list`},
+		"text":               {"hello\n", `F:1: expected sections such as "http:", found "hello"`},
+		"second document":    {"log:\n  linger: 1ms\n---\nlog:\n", `F:3: a second document begins here; the file holds one`},
+		"newer":              {"version: 2\nnew_thing: 1\n", `F:1: the file is of format 2, this program reads up to 1: use the newer tidegate that it was written for`},
+		"version":            {"version: one\n", `F:1: version: "one" is not a version`},
+		"bare duration":      {"log:\n  linger: 5\n", `F:2: log.linger: "5" has no unit; write 5s for seconds, or another of ms, s, m, h, d`},
+		"bare size":          {"log:\n  max_size: 1024\n", `F:2: log.max_size: "1024" has no unit; write 1024MiB, or another of B, KiB, MiB, GiB, TiB, kB, MB, GB, TB`},
+		"wrong unit":         {"log:\n  max_size: 1 gb\n", `F:2: log.max_size: "1 gb" is not a size such as 512MiB or 1GiB`},
+		"size out of range":  {"log:\n  max_size: 1KiB\n", `F:2: log.max_size: 1KiB is out of range; allowed are 1MiB to 16TiB`},
+		"duration range":     {"log:\n  linger: 1h\n", `F:2: log.linger: 1h is out of range; allowed are 0s to 10s`},
+		"count":              {"deadletters:\n  keep_days: many\n", `F:2: deadletters.keep_days: "many" is not a whole number from 1 to 36500 (days)`},
+		"count out of range": {"mqtt:\n  max_connections: 0\n", `F:2: mqtt.max_connections: "0" is not a whole number from 1 to 1000000 (sockets)`},
+		"address":            {"http:\n  listen: 8080\n", `F:2: http.listen: "8080" is not an address; write ":8080" for every interface or "127.0.0.1:8080" for this machine alone`},
+		"port":               {"http:\n  listen: ':80800'\n", `(a port is a number from 0 to 65535)`},
+		"choice":             {"logging:\n  level: inof\n", `F:2: logging.level: "inof" is not one of debug, info, warn, error; did you mean "info"?`},
+		"list as value":      {"logging:\n  level: [info]\n", `F:2: logging.level takes a single value, found a list`},
+		"no value":           {"logging:\n  level:\n", `F:2: logging.level has no value; give one or delete the line`},
+		"scalar section":     {"logging: info\n", `F:1: logging takes keys (level, format), found "info"`},
+		"alias":              {"log: &a\n  linger: 1ms\nstore: *a\n", `F:3: aliases are not supported here; write the value out`},
+		"two faults":         {"log:\n  linger: 5\n  max_size: 5\n", "F:3: log.max_size"},
+		"window beyond log":  {"log:\n  max_size: 8MiB\n", `log.window is 16MiB, more than log.max_size 8MiB`},
+		"same port":          {"http:\n  listen: ':1883'\n", `http.listen and mqtt.listen are both ":1883"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := write(t, c.yaml)
+			_, _, err := Load(Sources{File: file})
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if got := strings.ReplaceAll(err.Error(), file, "F"); !strings.Contains(got, c.want) {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestFilesThatChangeNothing(t *testing.T) {
+	for _, yaml := range []string{"", "# nothing\n", "---\n", "version: 1\n", "http:\n  # listen: ':1'\n", "\xef\xbb\xbfhttp:\r\n  listen: \":8080\"\r\n"} {
+		c, warnings, err := Load(Sources{File: write(t, yaml)})
+		if err != nil || len(warnings) > 0 || c != Default() {
+			t.Errorf("%q: %v, %v, %+v", yaml, err, warnings, c)
+		}
+	}
+	if _, _, err := Load(Sources{File: filepath.Join(t.TempDir(), "absent.yaml")}); err == nil {
+		t.Error("a named file that is absent gave no error")
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	for name, c := range map[string]struct {
+		env     string
+		fault   string
+		warning string
+	}{
+		"bad value":     {env: "TIDEGATE_LOG_LINGER=5", fault: `environment TIDEGATE_LOG_LINGER: "5" has no unit`},
+		"bad port":      {env: "PORT=http", fault: `environment PORT: "http" is not a port from 0 to 65535, such as 3000`},
+		"near":          {env: "TIDEGATE_HTTP_LISTN=:1", warning: `TIDEGATE_HTTP_LISTN is not a setting and has no effect; did you mean "TIDEGATE_HTTP_LISTEN"?`},
+		"far":           {env: "TIDEGATE_ZZZ=1", warning: "TIDEGATE_ZZZ is not a setting and has no effect"},
+		"http port":     {env: "TIDEGATE_HTTP_PORT=8080", warning: "TIDEGATE_HTTP_PORT is not a setting and has no effect"},
+		"kubernetes":    {env: "TIDEGATE_PORT=tcp://10.0.0.1:1883", warning: "Kubernetes"},
+		"kubernetes 2":  {env: "TIDEGATE_PORT_1883_TCP_ADDR=10.0.0.1", warning: "Kubernetes"},
+		"kubernetes 3":  {env: "TIDEGATE_SERVICE_PORT_MQTT=1883", warning: "Kubernetes"},
+		"mongo":         {env: "MONGO_URI=mongodb://db", warning: "MONGO_URI is set but has no effect: MongoDB is not in this version"},
+		"bridge":        {env: "MQTT_URL=tcp://x", warning: "MQTT_URL is set but has no effect"},
+		"redis":         {env: "REDIS_URL=redis://x", warning: "REDIS_URL is set but has no effect"},
+		"s3":            {env: "ARCHIVE_S3_BUCKET=b", warning: "ARCHIVE_S3_BUCKET is set but has no effect"},
+		"aws":           {env: "AWS_REGION=eu", warning: "AWS_REGION set but without effect"},
+		"short secret":  {env: "JWT_SECRET=hunter2", warning: "JWT_SECRET has 7 characters"},
+		"previous":      {env: "JWT_SECRET_PREVIOUS=hunter2", warning: "JWT_SECRET_PREVIOUS has 7 characters"},
+		"long secret":   {env: "JWT_SECRET=0123456789012345678901234567890123456789"},
+		"empty":         {env: "MONGO_URI="},
+		"nothing to us": {env: "HOME=/root"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, warnings, err := Load(Sources{Environ: []string{c.env}})
+			if (err == nil) != (c.fault == "") || err != nil && !strings.Contains(err.Error(), c.fault) {
+				t.Errorf("error %v, want %q", err, c.fault)
+			}
+			if got := strings.Join(warnings, "\n"); (got == "") != (c.warning == "") || !strings.Contains(got, c.warning) {
+				t.Errorf("warnings %q, want %q", got, c.warning)
+			}
+			if strings.Contains(strings.Join(warnings, ""), "hunter2") {
+				t.Error("a warning shows a secret")
+			}
+		})
+	}
+}
+
+func TestEveryKeyHasAVariable(t *testing.T) {
+	other := map[string]string{
+		"http.listen": ":1", "mqtt.listen": ":2", "mqtt.max_connections": "3", "log.max_size": "4GiB", "log.linger": "5ms",
+		"log.window": "6MiB", "log.unacked": "7MiB", "store.flush_interval": "8s", "store.flush_size": "9MiB", "store.keep_months": "10",
+		"deadletters.keep_days": "11", "deadletters.max_size": "12MiB", "auth.access_token_ttl": "13m", "logging.level": "debug", "logging.format": "json",
+	}
+	for _, path := range newTable(new(Config)).paths() {
+		section, name, _ := strings.Cut(path, ".")
+		fromFile, _, err := Load(Sources{File: write(t, section+":\n  "+name+": \""+other[path]+"\"\n")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		env := "TIDEGATE_" + strings.ToUpper(section) + "_" + strings.ToUpper(name) + "=" + other[path]
+		fromEnv, warnings, err := Load(Sources{Environ: []string{env}})
+		if err != nil || len(warnings) > 0 || fromEnv != fromFile {
+			t.Errorf("%s: %v %v\n%+v\n%+v", env, err, warnings, fromEnv, fromFile)
+		}
+	}
+}
+
+func TestUnknownFlag(t *testing.T) {
+	_, _, err := Load(Sources{Flags: map[string]string{"log.lingr": "5ms"}})
+	if err == nil || !strings.Contains(err.Error(), `did you mean "log.linger"?`) {
+		t.Error(err)
+	}
+}
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}

@@ -1,0 +1,77 @@
+package config
+
+import "strings"
+
+// key is one setting: where it is written and what it takes.
+type key struct {
+	path  string // section.key
+	value value
+}
+
+// table is every setting of one Config, in the order of the commented default.
+type table []key
+
+func newTable(c *Config) table {
+	return table{
+		{"http.listen", addressValue{&c.HTTP.Listen, "8080"}},
+		{"mqtt.listen", addressValue{&c.MQTT.Listen, "1883"}},
+		{"mqtt.max_connections", countValue{&c.MQTT.MaxConnections, 1, 1_000_000, "sockets"}},
+		{"log.max_size", sizeValue{&c.Log.MaxSize, 1 << 20, 1 << 44}},
+		{"log.linger", durationValue{&c.Log.Linger, 0, 10 * second}},
+		{"log.window", sizeValue{&c.Log.Window, 64 << 10, 1 << 34}},
+		{"log.unacked", sizeValue{&c.Log.Unacked, 2 << 20, 1 << 34}},
+		{"store.flush_interval", durationValue{&c.Store.FlushInterval, 10 * millisecond, 24 * hour}},
+		{"store.flush_size", sizeValue{&c.Store.FlushSize, 64 << 10, 1 << 32}},
+		{"store.keep_months", countValue{&c.Store.KeepMonths, 0, 1200, "months; 0 keeps all"}},
+		{"deadletters.keep_days", countValue{&c.DeadLetters.KeepDays, 1, 36_500, "days"}},
+		{"deadletters.max_size", sizeValue{&c.DeadLetters.MaxSize, 1 << 20, 1 << 44}},
+		{"auth.access_token_ttl", durationValue{&c.Auth.AccessTokenTTL, 10 * second, 24 * hour}},
+		{"logging.level", choiceValue{&c.Logging.Level, []string{"debug", "info", "warn", "error"}}},
+		{"logging.format", choiceValue{&c.Logging.Format, []string{"text", "json"}}},
+	}
+}
+
+func (t table) find(path string) *key {
+	for i := range t {
+		if t[i].path == path {
+			return &t[i]
+		}
+	}
+	return nil
+}
+
+func (t table) paths() []string {
+	var out []string
+	for _, k := range t {
+		out = append(out, k.path)
+	}
+	return out
+}
+
+// sections answers the names of the sections in order.
+func (t table) sections() []string {
+	var out []string
+	for _, k := range t {
+		s, _, _ := strings.Cut(k.path, ".")
+		if len(out) == 0 || out[len(out)-1] != s {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// keysOf answers the names of a section's keys in order.
+func (t table) keysOf(section string) []string {
+	var out []string
+	for _, k := range t {
+		if s, name, _ := strings.Cut(k.path, "."); s == section {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// variable answers the name of a key in the environment.
+func variable(path string) string {
+	return "TIDEGATE_" + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
+}
