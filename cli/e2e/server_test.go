@@ -43,7 +43,7 @@ type server struct {
 	bin  string   // another build of the program; empty: the one under test
 	cmd  *exec.Cmd
 	done chan struct{}
-	log  *bytes.Buffer
+	log  *output
 	http string
 	mqtt string
 }
@@ -112,7 +112,7 @@ func (s *server) tryStart() string {
 	}
 	args := append(append([]string{}, s.wrap...), bin, "serve", "--data", s.dir)
 	s.cmd = exec.Command(args[0], args[1:]...)
-	s.log = &bytes.Buffer{}
+	s.log = &output{}
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	s.cmd.Env = append(append(os.Environ(), "TIDEGATE_HTTP_LISTEN=127.0.0.1:0", "TIDEGATE_MQTT_LISTEN=127.0.0.1:0"), s.env...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -196,6 +196,34 @@ func (s *server) stop() {
 		s.t.Fatalf("the server ended with %d: %s", code, s.tail())
 	}
 	s.cmd = nil
+}
+
+// output collects what a process prints, while it prints.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string { return o.since(0) }
+
+// Len answers how much there is.
+func (o *output) Len() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Len()
+}
+
+func (o *output) since(offset int) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return string(o.buf.Bytes()[offset:])
 }
 
 type ledger struct{ Received, Stored, Duplicate, Rejected, Pending int64 }
