@@ -19,6 +19,7 @@ type item struct {
 
 	port     uint16
 	portName string // when the port was given by name; else empty
+	hasPort  bool   // it named a port, or something in place of one
 	hasTS    bool
 	ts       int64  // Unix ms
 	zoneless string // an RFC 3339 time without zone, to be read in the device's zone; ts is not set then
