@@ -1,0 +1,67 @@
+package broker
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	sockets       prometheus.Gauge
+	sessions      prometheus.Gauge
+	socketsClosed *prometheus.CounterVec
+	logins        prometheus.Counter
+	loginsRefused *prometheus.CounterVec
+	telemetry     [2]prometheus.Counter // by QoS
+	other         [2]prometheus.Counter
+	refused       *prometheus.CounterVec
+	resent        prometheus.Counter
+	acks          prometheus.Counter
+	ackSeconds    prometheus.Histogram
+	dropped       prometheus.Counter
+	panics        prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "tidegate_broker_" + name, Help: help})
+	}
+	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tidegate_broker_" + name, Help: help}, labels)
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: "tidegate_broker_" + name, Help: help})
+	}
+	published := counters("publishes_total", "PUBLISH packets that were accepted.", "kind", "qos")
+	m := &metrics{
+		sockets:       gauge("sockets_open", "Sockets open, those that have not logged in included."),
+		sessions:      gauge("connections_open", "Connections that are logged in."),
+		socketsClosed: counters("sockets_closed_total", "Sockets closed before they logged in.", "reason"),
+		logins:        counter("logins_total", "Logins accepted."),
+		loginsRefused: counters("logins_refused_total", "Logins refused.", "reason"),
+		refused:       counters("refused_total", "Publishes and subscriptions refused.", "reason"),
+		resent:        counter("publishes_resent_total", "Resent messages whose ack was pending; stored once."),
+		acks:          counter("acks_total", "PUBACK packets written."),
+		ackSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "tidegate_broker_ack_latency_seconds",
+			Help:    "From PUBLISH to PUBACK, for the oldest of the acks that are written together.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
+		}),
+		dropped: counter("deliveries_dropped_total", "Messages not delivered to a subscriber that is too slow."),
+		panics:  counter("panics_recovered_total", "Connections closed because serving them panicked."),
+	}
+	for qos, label := range [...]string{"0", "1"} {
+		m.telemetry[qos] = published.WithLabelValues("telemetry", label)
+		m.other[qos] = published.WithLabelValues("other", label)
+	}
+	if reg == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.sockets, m.sessions, m.socketsClosed, m.logins, m.loginsRefused,
+		published, m.refused, m.resent, m.acks, m.ackSeconds, m.dropped, m.panics} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("register the broker's metrics: %w", err)
+		}
+	}
+	return m, nil
+}
