@@ -73,7 +73,8 @@ type Letter struct {
 }
 
 // Settlement takes back a dead letter that a replay brought into the store, or
-// corrects its reason when the replay was rejected again.
+// corrects its reason when the replay was rejected again. The letter must have
+// been claimed for this position.
 type Settlement struct {
 	Seq   uint64 // position of the replay's record
 	Index uint32 // of the reading within the replay's record
@@ -100,6 +101,10 @@ type DeadLetter struct {
 	ReceivedAt Time   `json:"receivedAt"`
 }
 
+// LetterPreviewBytes is the most of a payload that a list shows, so that a page
+// of letters stays small whatever was sent.
+const LetterPreviewBytes = 4 << 10
+
 // LetterFilter chooses dead letters; zero fields choose all.
 type LetterFilter struct {
 	OrgID    string
@@ -113,7 +118,8 @@ type LetterFilter struct {
 // DeadLetters answers and deletes what was rejected. What Reject was told is
 // seen at once.
 type DeadLetters interface {
-	// ListDeadLetters answers newest first.
+	// ListDeadLetters answers newest first: in descending order of id. A
+	// payload above LetterPreviewBytes is cut there; DeadLetter has the whole.
 	ListDeadLetters(ctx context.Context, f LetterFilter) ([]DeadLetter, error)
 	DeadLetter(ctx context.Context, id LetterID) (DeadLetter, []byte, error) // with the payload's bytes
 	// DeleteDeadLetters deletes the letters and answers how many there were.
@@ -134,6 +140,14 @@ type State interface {
 	// log order. What has a Seq at or below Applied is skipped. It is visible
 	// at once and durable after Flush; it may begin one by itself.
 	Reject(ctx context.Context, through uint64, r []Rejection, s []Settlement) error
+	// Claim reports whether reading index of the replay at position seq is the
+	// one that brings the letter back. It is not when the letter was settled by
+	// another replay, deleted, or dropped by its limit before: then the reading
+	// must be left out (neither stored, nor counted, nor settled). A claimed
+	// letter may be deleted; its settlement moves the count all the same.
+	// Before it is asked, Reject must have been told of everything below seq.
+	// On a replay of the log it answers what it did the first time.
+	Claim(ctx context.Context, seq uint64, index uint32, id LetterID) (bool, error)
 	// Rejected reports whether the reading was rejected, for positions at or
 	// below Applied that the log still holds: on a replay the verdict of the
 	// first time stands, whatever the catalogue says now.

@@ -80,8 +80,10 @@ type Devices interface {
 	// organization is absent.
 	CreateDevice(ctx context.Context, d Device, ports []Port) (Device, error)
 	// UpdateDevice replaces everything but id, UID, organization and
-	// CreatedAt. State deleted or retired frees the serial number.
+	// CreatedAt. State deleted or retired frees the serial number and clears
+	// it. A deleted device stays deleted: ErrNotFound.
 	UpdateDevice(ctx context.Context, d Device) error
+	// Device answers a deleted one too: its State says so.
 	Device(ctx context.Context, id string) (Device, error)
 	// ListDevices answers in order of id.
 	ListDevices(ctx context.Context, f DeviceFilter) ([]Device, error)

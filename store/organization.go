@@ -26,14 +26,17 @@ func (o Organization) Validate() error {
 
 // Organizations keeps the tenants.
 type Organizations interface {
-	// CreateOrganization stores o; ErrConflict when the id is taken.
+	// CreateOrganization stores o; ErrConflict when the id is taken, or was
+	// and deleted devices of that time still hold it: their history would
+	// become another tenant's.
 	CreateOrganization(ctx context.Context, o Organization) error
 	// UpdateOrganization replaces the name; ErrNotFound when absent.
 	UpdateOrganization(ctx context.Context, o Organization) error
 	Organization(ctx context.Context, id string) (Organization, error)
 	// ListOrganizations answers in order of id.
 	ListOrganizations(ctx context.Context, p Page) ([]Organization, error)
-	// DeleteOrganization refuses with ErrConflict while devices remain.
+	// DeleteOrganization refuses with ErrConflict while users remain, or
+	// devices that are not deleted.
 	DeleteOrganization(ctx context.Context, id string) error
 }
 

@@ -113,9 +113,10 @@ func (c Calibration) Validate() error {
 
 // Ports keeps the ports of devices.
 type Ports interface {
-	// PutPort creates or replaces a port with its calibrations. ErrNotFound
-	// when the device is absent, ErrConflict when another port of the device
-	// has the name.
+	// PutPort creates or replaces a port with its calibrations; without any it
+	// gets Identity. ErrNotFound when the device is absent or deleted,
+	// ErrConflict when another port of the device has the name, ErrInvalid
+	// when the numbers of its calibrations do not ascend from 1.
 	PutPort(ctx context.Context, p Port) error
 	Port(ctx context.Context, deviceID string, number uint16) (Port, error)
 	// ListPorts answers in order of number.
@@ -125,7 +126,8 @@ type Ports interface {
 	DeletePort(ctx context.Context, deviceID string, number uint16) error
 }
 
-// Catalog is the record of what exists.
+// Catalog is the record of what exists. Times are kept to the millisecond; a
+// CreatedAt that is zero becomes the time of the call.
 type Catalog interface {
 	Organizations
 	Users
