@@ -13,8 +13,8 @@ import (
 //
 //	{"ts":T,"readings":[{"port":P,"value":V,"ts":T,"quality":Q}, …]}
 //
-// or an array of such objects. P is a number, or a name; a string of digits is
-// a number. V is a number, true, false, or a string that is exactly a number;
+// or an array of such objects. P is a number, or a name; a string of nothing
+// but digits is a number. V is a number, true, false, or a string that is exactly a number;
 // −0 is read as 0. Q is good, uncertain or bad. T is described at parseTime and
 // parseEpoch; a reading without takes the message's. Null stands for absent.
 // Unknown keys are ignored.
@@ -89,7 +89,7 @@ func (d *decoded) reject(reason store.Reason, detail string) {
 }
 
 func (d *decoded) tooLarge(size int) {
-	d.reject(store.ReasonPayloadTooLarge, fmt.Sprintf("the payload has %d bytes; at most %d: send several messages", size, MaxPayloadBytes))
+	d.reject(store.ReasonPayloadTooLarge, fmt.Sprintf("the payload has %d bytes, and at most 1 MiB (%d) is taken: send several messages", size, MaxPayloadBytes))
 }
 
 // decoder fills a decoded from a payload. Its methods answer false at a fault
@@ -97,8 +97,7 @@ func (d *decoded) tooLarge(size int) {
 type decoder struct {
 	payload
 	d     *decoded
-	total int  // readings so far; above MaxReadings they are only counted
-	spare item // takes what is only counted
+	total int // readings so far; above MaxReadings they are only counted
 }
 
 func (c *decoder) document() bool {
@@ -109,11 +108,16 @@ func (c *decoder) document() bool {
 		c.i++
 		n := 0
 		for first := true; c.element(first); first = false {
-			if c.peek() == '{' {
+			switch {
+			case c.peek() == '{':
 				if !c.object() {
 					return false
 				}
-			} else {
+			case c.full():
+				if !c.countOnly() {
+					return false
+				}
+			default:
 				raw, ok := c.skip()
 				if !ok {
 					return false
@@ -137,12 +141,18 @@ func (c *decoder) document() bool {
 // add answers a new reading.
 func (c *decoder) add() *item {
 	c.total++
-	if len(c.d.items) >= MaxReadings {
-		c.spare = item{}
-		return &c.spare
-	}
 	c.d.items = append(c.d.items, item{})
 	return &c.d.items[len(c.d.items)-1]
+}
+
+// full says that there are too many readings if one more follows, so that what
+// follows is only counted: it costs no memory.
+func (c *decoder) full() bool { return c.total >= MaxReadings }
+
+func (c *decoder) countOnly() bool {
+	c.total++
+	_, ok := c.skip()
+	return ok
 }
 
 // object reads one message object at the cursor.
@@ -187,7 +197,11 @@ func (c *decoder) object() bool {
 	if fault.reason != "" {
 		clear(c.d.items[start:])
 		c.d.items, c.total = c.d.items[:start], total
-		c.add().reject(fault.reason, fault.detail)
+		if c.full() {
+			c.total++
+		} else {
+			c.add().reject(fault.reason, fault.detail)
+		}
 		return true
 	}
 	if ts.kind != tsAbsent {
@@ -217,6 +231,12 @@ func (c *decoder) readings(fault *item) bool {
 	c.i++
 	before := c.total
 	for first := true; c.element(first); first = false {
+		if c.full() {
+			if !c.countOnly() {
+				return false
+			}
+			continue
+		}
 		if c.peek() == '{' {
 			if !c.reading() {
 				return false

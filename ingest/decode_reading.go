@@ -100,7 +100,7 @@ func (c *decoder) reading() bool {
 		return true
 	}
 	if seen&keyPort == 0 {
-		it.reject(store.ReasonValueMissing, `port is missing; expected {"port":1,"value":230.5}`)
+		it.reject(store.ReasonUnknownPort, `port is missing; expected {"port":1,"value":230.5}`)
 	}
 	if seen&keyValue == 0 {
 		it.reject(store.ReasonValueMissing, `value is missing; expected {"port":1,"value":230.5}`)
@@ -124,13 +124,15 @@ func (c *decoder) port(it *item) bool {
 		if !ok {
 			return false
 		}
-		it.hasPort = true
-		n, isPort := portNumber(name)
+		it.hasPort = len(name) > 0
+		n, isNumber := portNumber(name)
 		switch {
-		case isPort:
-			it.port = n
-		case len(name) == 0:
-			it.reject(store.ReasonValueMissing, "port is empty; send the port's number or its name")
+		case isNumber && n > math.MaxUint16:
+			c.oddPort(it, name)
+		case isNumber:
+			it.port = uint16(n)
+		case !it.hasPort:
+			it.reject(store.ReasonUnknownPort, "port is empty; send the port's number or its name")
 		default:
 			it.portName = alias(name)
 		}
@@ -141,19 +143,18 @@ func (c *decoder) port(it *item) bool {
 			return false
 		}
 		it.hasPort = true
-		n, isPort := portNumber(raw)
-		if isPort {
-			it.port = n
-			return true
+		if n, plain := portNumber(raw); plain && n <= math.MaxUint16 {
+			it.port = uint16(n)
+		} else {
+			c.oddPort(it, raw)
 		}
-		c.oddPort(it, raw)
 		return true
 	}
 	raw, ok := c.skip()
 	switch {
 	case !ok:
 	case raw[0] == 'n':
-		it.reject(store.ReasonValueMissing, "port is null; send the port's number or its name")
+		it.reject(store.ReasonUnknownPort, "port is null; send the port's number or its name")
 	default:
 		it.reject(store.ReasonWrongType, fmt.Sprintf("port is %s; send the port's number or its name", kindOf(raw)))
 	}
@@ -163,7 +164,7 @@ func (c *decoder) port(it *item) bool {
 // oddPort reads a port's number that is not written as one, such as 1.0.
 func (c *decoder) oddPort(it *item, raw []byte) {
 	v, err := strconv.ParseFloat(alias(raw), 64)
-	if err == nil && v == math.Trunc(v) && v >= 0 && v <= 65535 {
+	if err == nil && v == math.Trunc(v) && v >= 0 && v <= math.MaxUint16 {
 		it.port = uint16(v)
 		return
 	}
@@ -175,19 +176,16 @@ func (c *decoder) oddPort(it *item, raw []byte) {
 	it.reject(store.ReasonUnknownPort, fmt.Sprintf("port %s is outside 0 to 65535", it.portName))
 }
 
-// portNumber reads a port's number: digits without leading zeros, up to 65535.
-func portNumber(b []byte) (n uint16, ok bool) {
-	if len(b) == 0 || len(b) > 5 || b[0] == '0' && len(b) > 1 {
-		return 0, false
-	}
-	v := 0
+// portNumber reads a port's number, which is all digits; ok says whether b is.
+// A number above 65535 is just that.
+func portNumber(b []byte) (n int, ok bool) {
 	for _, c := range b {
 		if !isDigit(c) {
 			return 0, false
 		}
-		v = v*10 + int(c-'0')
+		n = min(n*10+int(c-'0'), math.MaxUint16+1)
 	}
-	return uint16(v), v <= 65535
+	return n, len(b) > 0
 }
 
 // value reads the value of a reading.

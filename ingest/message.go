@@ -71,7 +71,10 @@ type Message struct {
 
 	// size is the length of the payload as received; above len(Payload) when
 	// it was cut before the log. Set by Submit and by reading a record.
-	size    int
+	size int
+	// count is how many readings the message counts in the ledger: that of
+	// decoded, kept in the record. Set by Submit and by reading a record.
+	count   int
 	seq     uint64
 	log     store.LogID
 	decoded *decoded
@@ -83,6 +86,7 @@ type replay struct {
 	letters       []store.LetterID // the index of each is that of its reading in the payload
 	useReceivedAt bool             // take ReceivedAt where the reading's own time is the fault
 	zone          string           // IANA name: read times without zone in it; empty: the device's
+	location      *time.Location   // of zone, once it was looked up
 }
 
 // Acker learns that a message is on disk.

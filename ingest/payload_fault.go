@@ -35,9 +35,9 @@ func (p *payload) describe() string {
 	case bytes.HasPrefix(p.b, []byte("\ufeff")):
 		return "the payload begins with a byte order mark; send UTF-8 without it"
 	case p.i >= len(p.b):
-		return fmt.Sprintf("the payload ends early, after %d bytes: %s", len(p.b), p.fault)
+		return fmt.Sprintf("not JSON: the payload ends early, after %d bytes: %s", len(p.b), p.fault)
 	}
-	s := fmt.Sprintf("at offset %d: %s, found %s", p.i, p.fault, excerpt(p.b[p.i:]))
+	s := fmt.Sprintf("not JSON at offset %d: %s, found %s", p.i, p.fault, excerpt(p.b[p.i:]))
 	if hint := p.hint(); hint != "" {
 		s += "; " + hint
 	}
@@ -58,7 +58,7 @@ func (p *payload) hint() string {
 			return "write true, false and null in lower case"
 		case c == '\'':
 			return "strings stand in double quotes, not single ones"
-		case c == ']' || c == '}':
+		case p.fault == faultValue && (c == ']' || c == '}'):
 			return "a value is missing, or there is a comma too many"
 		case c == '+' || c == '.':
 			return "a number begins with a digit or a minus"
@@ -69,6 +69,8 @@ func (p *payload) hint() string {
 		return "there is a comma too many"
 	case p.fault == faultKey && c == '\'':
 		return "keys stand in double quotes, not single ones"
+	case p.fault == faultKey && isDigit(c):
+		return "the decimals of a number stand behind a point, not a comma"
 	case p.fault == faultKey && len(word) > 0:
 		return "a shell may have eaten the quotes: put the payload in single quotes"
 	case p.fault == faultMember || p.fault == faultElement:
