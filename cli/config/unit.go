@@ -69,7 +69,7 @@ func ParseDuration(text string) (time.Duration, error) {
 		}
 	}
 	if _, err := strconv.ParseFloat(text, 64); err == nil {
-		return 0, fmt.Errorf("%q has no unit; write %ss for seconds, or another of ms, s, m, h, d", text, text)
+		return 0, fmt.Errorf("%[1]q has no unit; write %[1]sms, %[1]ss, %[1]sm, %[1]sh or %[1]sd", text)
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {

@@ -30,7 +30,7 @@ func (t table) readYAML(name string, b []byte) error {
 }
 
 func (d *document) fault(line int, format string, args ...any) {
-	d.faults = append(d.faults, fmt.Errorf("%s:%d: %s", d.name, line, fmt.Sprintf(format, args...)))
+	d.faults = append(d.faults, fmt.Errorf("%s line %d: %s", d.name, line, fmt.Sprintf(format, args...)))
 }
 
 func (d *document) read(b []byte) {
