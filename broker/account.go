@@ -39,19 +39,21 @@ func accountKey(p *ingest.Principal) string {
 	return "$" + p.Name
 }
 
+// account answers the account of a principal. An id that was purged and given
+// to another device begins anew.
 func (b *Broker) account(p *ingest.Principal) *account {
 	key := accountKey(p)
+	fresh := &account{b: b, key: key, orgID: p.OrgID, sessions: make(map[*session]struct{})}
+	if d := p.Device; d != nil {
+		fresh.orgID, fresh.deviceID, fresh.uid = d.OrgID, d.ID, d.UID
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	a := b.accounts[key]
-	if a == nil {
-		a = &account{b: b, key: key, orgID: p.OrgID, sessions: make(map[*session]struct{})}
-		b.accounts[key] = a
+	if a := b.accounts[key]; a != nil && a.uid == fresh.uid && a.orgID == fresh.orgID {
+		return a
 	}
-	if d := p.Device; d != nil {
-		a.orgID, a.deviceID, a.uid = d.OrgID, d.ID, d.UID
-	}
-	return a
+	b.accounts[key] = fresh
+	return fresh
 }
 
 // limit scales a limit of a device to what the account may have.

@@ -21,7 +21,8 @@
 //     service account publishes telemetry in its organization and reads below
 //     it, as its scopes say. Wills, shared subscriptions, topic aliases and
 //     inherited sessions are judged by the same rule. What is refused is
-//     counted, and told in one line a minute for each user and kind.
+//     counted, and told in a few lines, then one a minute, for each user and
+//     kind.
 //   - A session belongs to {device id}/{client id}: nobody takes over, or
 //     disturbs, the session of another device.
 //   - Storage never depends on a subscription. Subscribers get a copy after

@@ -105,7 +105,7 @@ func (b *Broker) judgeWill(s *session, w mqtt.Will) mqtt.Will {
 	case routeTelemetry:
 		// It enters by the same door as all telemetry, and at once: it says
 		// when the connection ended. Nobody waits for an ack.
-		s.in = inbound{route: r, deviceID: id, at: b.opts.Now()}
+		s.in, s.warned = inbound{route: r, deviceID: id}, true
 		if s.submit(w.Payload) {
 			b.fanOut(s, packets.Packet{
 				FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: w.Qos},

@@ -32,6 +32,7 @@ type session struct {
 	in          inbound
 	aliases     map[uint16]string
 	subscribeID uint16 // packet id hidden from mochi
+	warned      bool   // of QoS 0
 	said        bool   // the client sent DISCONNECT
 	willOffline bool   // the will said that the device is offline
 	wanted      wanted
@@ -193,6 +194,9 @@ func (s *session) submit(payload []byte) bool {
 	err := b.opts.Submitter.Submit(m)
 	if err == nil {
 		b.metrics.telemetry[in.qos].Inc()
+		if in.qos == 0 {
+			s.warnQoS0()
+		}
 		return true
 	}
 	if in.qos == 0 {
@@ -211,6 +215,18 @@ func (s *session) submit(payload []byte) bool {
 		s.expel(0x80, "unavailable")
 	}
 	return false
+}
+
+// warnQoS0 says once a connection what QoS 0 means here: mosquitto_pub and many
+// libraries have it for a default.
+func (s *session) warnQoS0() {
+	if s.warned {
+		return
+	}
+	s.warned = true
+	r := s.refusal("qos0", "")
+	r.Line = "accepted: user " + quoted(s.user) + " published with QoS 0, which nobody acks and which is dropped first when there is too much. Fix: publish with QoS 1 (mosquitto_pub -q 1)"
+	s.b.refuse(r)
 }
 
 // endsWithConnection reports whether the session does not outlive its
