@@ -1,0 +1,133 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"tidegate/store"
+)
+
+// The buckets of catalog.db. Values are JSON in the forms of catalog_record.go.
+var (
+	organizationBucket = []byte("organizations") // id → organization
+	userBucket         = []byte("users")         // id → user
+	emailBucket        = []byte("emails")        // address in lower case → user id
+	orgUserBucket      = []byte("org_users")     // organization 0 user id → nothing
+	deviceBucket       = []byte("devices")       // id → device; its sequence is the last UID
+	nameBucket         = []byte("names")         // id or serial number → device id
+	orgDeviceBucket    = []byte("org_devices")   // organization 0 device id → nothing
+	portBucket         = []byte("ports")         // device id 0 number → port
+	portNameBucket     = []byte("port_names")    // device id 0 name → number
+)
+
+// CatalogOptions of a Catalog.
+type CatalogOptions struct {
+	Now func() time.Time // nil: the time
+}
+
+// Catalog is the record of what exists, in one file. Each change is one fsynced
+// transaction: when a method returns nil the change survives a power cut, and
+// when it returns an error nothing has changed. Reads see the last change.
+//
+// A UID comes from a counter in the same file that only grows, so none is ever
+// given twice, whatever is deleted.
+type Catalog struct {
+	db  *bbolt.DB
+	now func() time.Time
+}
+
+var _ store.Catalog = (*Catalog)(nil)
+
+// OpenCatalog opens the file, or makes it.
+func OpenCatalog(path string, o CatalogOptions) (*Catalog, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	db, err := openFile(path, fileSpec{kind: "catalog", format: 1, made: o.Now()})
+	if err != nil {
+		return nil, err
+	}
+	err = ensureBuckets(db, organizationBucket, userBucket, emailBucket, orgUserBucket, deviceBucket, nameBucket,
+		orgDeviceBucket, portBucket, portNameBucket)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return &Catalog{db: db, now: o.Now}, nil
+}
+
+// ensureBuckets writes only when one is absent, so that opening costs no fsync.
+func ensureBuckets(db *bbolt.DB, names ...[]byte) error {
+	missing := false
+	err := view(db, func(tx *bbolt.Tx) error {
+		for _, n := range names {
+			missing = missing || tx.Bucket(n) == nil
+		}
+		return nil
+	})
+	if err != nil || !missing {
+		return err
+	}
+	return update(db, func(tx *bbolt.Tx) error {
+		for _, n := range names {
+			if _, err := tx.CreateBucketIfNotExists(n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Close closes the file.
+func (c *Catalog) Close() error { return c.db.Close() }
+
+// Snapshot implements Source. In a backup the catalogue comes last: a UID that
+// it has not given yet must not occur in what was copied before.
+func (c *Catalog) Snapshot(ctx context.Context, write func(name string, size int64, r io.Reader) error) error {
+	return snapshotBolt(ctx, c.db, filepath.Base(c.db.Path()), write)
+}
+
+// catalogTx is the catalogue within a transaction. Its methods check
+// everything before they write anything, so that one that fails has no effect
+// and the transaction may go on.
+type catalogTx struct {
+	tx  *bbolt.Tx
+	now time.Time
+}
+
+func (t *catalogTx) bucket(name []byte) *bbolt.Bucket { return t.tx.Bucket(name) }
+
+func (c *Catalog) view(ctx context.Context, fn func(*catalogTx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return view(c.db, func(tx *bbolt.Tx) error { return fn(&catalogTx{tx: tx}) })
+}
+
+func (c *Catalog) update(ctx context.Context, doing string, fn func(*catalogTx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	err := update(c.db, func(tx *bbolt.Tx) error { return fn(&catalogTx{tx: tx, now: c.now()}) })
+	if err == nil || errors.As(err, new(*store.Error)) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// pair is the key of an index: a name, a zero byte, which no id holds, and what
+// the name leads to.
+func pair(name, to string) []byte {
+	return append(append(append(make([]byte, 0, len(name)+1+len(to)), name...), 0), to...)
+}
+
+// hasPrefix reports whether any key of b begins so.
+func hasPrefix(b *bbolt.Bucket, prefix []byte) bool {
+	k, _ := b.Cursor().Seek(prefix)
+	return k != nil && len(k) >= len(prefix) && string(k[:len(prefix)]) == string(prefix)
+}
