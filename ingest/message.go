@@ -72,6 +72,8 @@ type Message struct {
 	// size is the length of the payload as received; above len(Payload) when
 	// it was cut before the log. Set by Submit and by reading a record.
 	size int
+	// bytes is about how much memory the message holds until it is stored.
+	bytes int
 	// count is how many readings the message counts in the ledger: that of
 	// decoded, kept in the record. Set by Submit and by reading a record.
 	count   int

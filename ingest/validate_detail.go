@@ -131,8 +131,8 @@ func overflow(port *Port, cal *store.Calibration, it *item) verdict {
 }
 
 // conflictDetail says that another value has the sample's place.
-func conflictDetail(port *Port, s store.Sample) string {
-	detail := fmt.Sprintf("port %d has another value at %s already, and the first one stays", port.Number, store.Time(s.TS))
+func conflictDetail(port uint16, s store.Sample) string {
+	detail := fmt.Sprintf("port %d has another value at %s already, and the first one stays", port, store.Time(s.TS))
 	if s.TS%1000 == 0 {
 		detail += "; two values within one second: send ts with milliseconds, or leave ts out"
 	}

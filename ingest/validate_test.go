@@ -133,7 +133,7 @@ func TestConflictDetail(t *testing.T) {
 		{at, "port 1 has another value at 2025-09-06T12:00:00.000Z already, and the first one stays; two values within one second: send ts with milliseconds, or leave ts out"},
 		{at + 5, "port 1 has another value at 2025-09-06T12:00:00.005Z already, and the first one stays"},
 	} {
-		if got := conflictDetail(port, store.Sample{TS: tt.ts}); got != tt.want {
+		if got := conflictDetail(port.Number, store.Sample{TS: tt.ts}); got != tt.want {
 			t.Errorf("got %s", got)
 		}
 	}

@@ -1,0 +1,128 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"tidegate/ingest/buffer"
+)
+
+// Flush makes durable everything that has been applied and trims the log. It
+// may be called at any time, also beside the writer.
+func (p *Pipeline) Flush(ctx context.Context) error {
+	p.flushing.Lock()
+	defer p.flushing.Unlock()
+	began := p.o.Now()
+	through, err := p.o.Series.Flush(ctx, func(uint64) error {
+		// The frozen batch may still be on its way into the state: its verdicts
+		// must be durable before its readings are, because a replay asks the
+		// state what became of each.
+		p.applied.Lock()
+		p.applied.Unlock() //nolint:staticcheck // the wait is the purpose
+		return p.o.State.Flush(ctx, p.o.Series.Applied())
+	})
+	if err != nil {
+		return fmt.Errorf("flush readings: %w", err)
+	}
+	if err := p.o.State.Flush(ctx, through); err != nil {
+		return fmt.Errorf("flush state: %w", err)
+	}
+	if err := p.o.Log.Trim(min(through, p.o.State.Applied())); err != nil {
+		return fmt.Errorf("trim the log: %w", err)
+	}
+	p.metrics.flush.Observe(p.o.Now().Sub(began).Seconds())
+	return nil
+}
+
+// flushLoop flushes when enough waits in memory, when the log is half full, or
+// when something has waited long enough.
+func (p *Pipeline) flushLoop(ctx context.Context) {
+	tick := time.NewTicker(max(p.o.FlushInterval, time.Second))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-p.wake:
+		}
+		for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+			err := p.Flush(ctx)
+			p.roomMu.Lock()
+			p.room.Broadcast()
+			p.roomMu.Unlock()
+			if err == nil {
+				p.trouble(nil)
+				break
+			}
+			if ctx.Err() != nil {
+				return
+			}
+			p.trouble(err)
+			if !sleep(ctx, wait) {
+				return
+			}
+		}
+	}
+}
+
+// waitForRoom asks for a flush when it is due, and holds the writer while
+// twice that much waits: memory is bounded even when the disk is slower than
+// the devices. Meanwhile the log takes the backlog when the store is failing.
+func (p *Pipeline) waitForRoom(ctx context.Context, reader *buffer.Reader) error {
+	unflushed := p.o.Series.Unflushed()
+	if unflushed < p.o.FlushSize && p.o.Log.Depth().Bytes < p.o.LogSize/2 {
+		return nil
+	}
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+	if unflushed < 2*p.o.FlushSize {
+		return nil
+	}
+	stop := context.AfterFunc(ctx, func() {
+		p.roomMu.Lock()
+		p.room.Broadcast()
+		p.roomMu.Unlock()
+	})
+	defer stop()
+	p.roomMu.Lock()
+	defer p.roomMu.Unlock()
+	for ctx.Err() == nil && p.o.Series.Unflushed() >= 2*p.o.FlushSize {
+		if p.Trouble() != "" {
+			reader.SetAway(true)
+		}
+		p.room.Wait()
+	}
+	reader.SetAway(false)
+	return ctx.Err()
+}
+
+// trouble notes, and logs once, that the store fails, or that it is back.
+func (p *Pipeline) trouble(err error) {
+	was := p.failing.Load()
+	switch {
+	case err != nil:
+		s := err.Error()
+		p.failing.Store(&s)
+		if was == nil {
+			p.log.Error("the store does not take readings; the log keeps them", "error", err)
+		}
+	case was != nil:
+		p.failing.Store(nil)
+		p.log.Info("the store takes readings again")
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

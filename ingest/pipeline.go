@@ -1,0 +1,234 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tidegate/ingest/buffer"
+	"tidegate/ingest/live"
+	"tidegate/store"
+)
+
+// Options are what a Pipeline is made of.
+type Options struct {
+	Log      *buffer.Log
+	Series   store.SeriesStore
+	State    store.State
+	Registry *Registry
+	Live     *live.Hub // may be nil
+
+	FlushInterval time.Duration // the longest that readings wait in memory
+	FlushSize     int64         // bytes that may wait in memory
+	LogSize       int64         // size limit of the log: a flush begins at half of it
+
+	// BuildDate: a clock before it is not trusted.
+	BuildDate time.Time
+	// LastReceived is the newest time of receipt known from earlier runs.
+	LastReceived time.Time
+	// Rejected takes one line for people about a rejected reading: cause and
+	// fix, rate-limited by device and reason.
+	Rejected func(orgID, deviceID string, line string)
+
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	Now        Clock
+}
+
+// Pipeline takes messages from Submit through the log to the store.
+type Pipeline struct {
+	o       Options
+	log     *slog.Logger
+	metrics *metrics
+	lines   *rejectionLines
+
+	lastReceived atomic.Int64 // Unix ms of the newest trusted record
+
+	// applied guards the moment at which a batch moves from pending to its
+	// verdicts, so that the ledger never sees half of it.
+	applied sync.Mutex
+	cursor  atomic.Uint64 // every record up to here has its verdicts
+
+	shed     atomic.Uint64
+	flushing sync.Mutex    // one flush at a time
+	wake     chan struct{} // asks the flusher
+	roomMu   sync.Mutex
+	room     *sync.Cond // signalled when a flush ended
+	failing  atomic.Pointer[string]
+}
+
+// NewPipeline binds the store and the state to the log. It fails when one of
+// them belongs to another log.
+func NewPipeline(o Options) (*Pipeline, error) {
+	after, head := o.Log.Bounds()
+	bounds := store.Bounds{Log: store.LogID(o.Log.ID()), After: after, Head: head}
+	if err := o.State.Bind(bounds); err != nil {
+		return nil, err
+	}
+	if err := o.Series.Bind(bounds); err != nil {
+		return nil, err
+	}
+	p := &Pipeline{o: o, log: o.Logger, wake: make(chan struct{}, 1)}
+	p.room = sync.NewCond(&p.roomMu)
+	p.metrics = newMetrics(o.Registerer, p)
+	p.lines = newRejectionLines(o.Now, o.Rejected)
+	if !o.LastReceived.IsZero() {
+		p.lastReceived.Store(o.LastReceived.UnixMilli())
+	}
+	// The store of readings decides where to begin: what it has not made
+	// durable is told again, and the state skips what it knows.
+	p.cursor.Store(max(o.Series.Applied(), after))
+	return p, nil
+}
+
+// Submit hands m to the log. It returns once m is queued for its commit; m.Ack
+// tells the rest. It may block while acks are paced to the store, which holds
+// up the caller's connection alone. Errors: store.ErrFull when the log is full
+// and so is the memory for messages without ack, store.ErrUnavailable while
+// stopping. A Droppable message is shed instead of either.
+func (p *Pipeline) Submit(m *Message) error {
+	if m.replay == nil {
+		p.stamp(m)
+	}
+	m.log = store.LogID(p.o.Log.ID())
+	m.size = len(m.Payload)
+	m.decoded = getDecoded()
+	decodeMessage(m, m.decoded)
+	m.count = m.decoded.count()
+	if m.size > MaxPayloadBytes {
+		m.Payload = append([]byte(nil), m.Payload[:KeptBytes]...)
+	}
+	m.bytes = messageBytes + len(m.Payload) + itemBytes*len(m.decoded.items)
+	if m.Droppable {
+		if err := p.o.Log.TryAppend(m); err != nil {
+			p.shed.Add(uint64(m.count))
+			p.metrics.shed.Add(float64(m.count))
+			putDecoded(m.decoded)
+		}
+		return nil
+	}
+	if err := p.o.Log.Append(m); err != nil {
+		putDecoded(m.decoded)
+		return logError(err)
+	}
+	return nil
+}
+
+// clockTolerance is how far the clock may be behind the newest record and
+// still be trusted: connections read it side by side, and time daemons step by
+// milliseconds.
+const clockTolerance = 1000 // ms
+
+func (p *Pipeline) stamp(m *Message) {
+	now := p.o.Now()
+	m.ReceivedAt = now.UnixMilli()
+	last := p.lastReceived.Load()
+	m.ClockUntrusted = now.Before(p.o.BuildDate) || m.ReceivedAt < last-clockTolerance
+	if m.ReceivedAt > last {
+		p.lastReceived.CompareAndSwap(last, m.ReceivedAt) // losing a race costs a millisecond
+	}
+}
+
+// What a message and a decoded reading hold in memory.
+const (
+	messageBytes = 320
+	itemBytes    = 112
+)
+
+// Size implements buffer.Entry.
+func (m *Message) Size() int { return m.bytes }
+
+// Tally implements buffer.Entry: what the message adds to received.
+func (m *Message) Tally() (hour int64, owner uint32, n int64) {
+	if m.replay != nil {
+		return hourOf(m.ReceivedAt), m.UID, 0
+	}
+	return hourOf(m.ReceivedAt), m.UID, int64(m.count)
+}
+
+// Committed implements buffer.Entry.
+func (m *Message) Committed(seq uint64, err error) {
+	m.seq = seq
+	if m.Ack != nil {
+		m.Ack.Acked(m, err)
+	}
+}
+
+const msPerHour = 3_600_000
+
+// hourOf answers the Unix hour of a time in ms, rounded down also before 1970.
+func hourOf(ms int64) int64 {
+	h := ms / msPerHour
+	if ms%msPerHour < 0 {
+		h--
+	}
+	return h
+}
+
+// Run applies the log to the store until ctx ends; then it makes durable what
+// it has applied. The caller stops the doors first.
+func (p *Pipeline) Run(ctx context.Context) error {
+	done := make(chan struct{})
+	flusher, stop := context.WithCancel(context.WithoutCancel(ctx))
+	go func() {
+		defer close(done)
+		p.flushLoop(flusher)
+	}()
+	err := p.writeLoop(ctx)
+	stop()
+	<-done
+	if ferr := p.Flush(context.WithoutCancel(ctx)); ferr != nil && err == nil {
+		err = ferr
+	}
+	return err
+}
+
+// Ledger answers the five sums of one moment.
+func (p *Pipeline) Ledger(ctx context.Context) (store.Ledger, error) {
+	p.applied.Lock()
+	defer p.applied.Unlock()
+	var l store.Ledger
+	var err error
+	if l.Stored, l.Duplicate, err = p.o.Series.Totals(ctx); err != nil {
+		return l, fmt.Errorf("count stored: %w", err)
+	}
+	if l.Rejected, err = p.o.State.RejectedTotal(ctx); err != nil {
+		return l, fmt.Errorf("count rejected: %w", err)
+	}
+	received, pending, err := p.o.Log.Received(p.cursor.Load())
+	if err != nil {
+		return l, fmt.Errorf("count received: %w", err)
+	}
+	l.Received, l.Pending = uint64(received), uint64(pending)
+	l.Shed = p.shed.Load()
+	return l, nil
+}
+
+// logError translates the log's errors to the store's.
+func logError(err error) error {
+	switch {
+	case errors.Is(err, buffer.ErrFull):
+		return fmt.Errorf("%w: %w", store.ErrFull, err)
+	case errors.Is(err, buffer.ErrClosed):
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	return err
+}
+
+// Cursor answers the position up to which every record has its verdicts.
+func (p *Pipeline) Cursor() uint64 { return p.cursor.Load() }
+
+// Trouble answers why the store does not take readings at present; empty when
+// it does.
+func (p *Pipeline) Trouble() string {
+	if s := p.failing.Load(); s != nil {
+		return *s
+	}
+	return ""
+}

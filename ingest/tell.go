@@ -1,0 +1,53 @@
+package ingest
+
+import (
+	"tidegate/ingest/live"
+	"tidegate/store"
+)
+
+// tell says what became of the batch: to whoever waits for a message, to live
+// watchers, and to people where something was rejected.
+func (w *writer) tell() {
+	p := w.p
+	p.metrics.messages.Add(float64(len(w.msgs)))
+	watched := p.o.Live != nil && p.o.Live.Active()
+	if watched {
+		w.publish()
+	}
+	for i := range w.msgs {
+		j := &w.msgs[i]
+		for k := range j.letters {
+			l := &j.letters[k]
+			p.metrics.rejected.WithLabelValues(string(l.Reason)).Inc()
+			p.lines.tell(j.m, l)
+		}
+		if j.m.Done != nil {
+			j.m.Done(&Result{Message: j.m, Seq: j.seq, Stored: j.stored, Duplicate: j.dups, Rejected: j.letters})
+		}
+		putDecoded(j.m.decoded)
+		j.m.decoded = nil
+	}
+}
+
+// publish shows the stored readings to live watchers.
+func (w *writer) publish() {
+	events := w.events[:0]
+	for i := range w.batch.Items {
+		it, port := &w.batch.Items[i], w.place[i].port
+		if it.Verdict != store.VerdictStored || port == nil {
+			continue
+		}
+		m := w.msgs[w.place[i].msg].m
+		events = append(events, live.Event{
+			Kind: live.KindReading, OrgID: m.OrgID, DeviceID: m.DeviceID,
+			Reading: store.Reading{
+				TS: store.Time(it.Sample.TS), DeviceID: m.DeviceID, PortNumber: port.Number,
+				RawValue: it.Sample.Raw, CalibratedValue: port.CalibrationAt(it.Sample.TS).Apply(it.Sample.Raw),
+				Quality: it.Sample.Quality.String(), Flags: it.Sample.Flags.Names(), IngestTS: store.Time(it.Sample.IngestTS),
+			},
+		})
+	}
+	w.p.o.Live.Publish(events)
+	clear(events)
+	w.events = events[:0]
+}

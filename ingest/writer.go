@@ -1,0 +1,293 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tidegate/ingest/buffer"
+	"tidegate/ingest/live"
+	"tidegate/store"
+)
+
+// sliceItems is how many readings are applied at once: enough to spread the
+// cost of a batch, little enough that the ledger's lock is held for moments.
+const sliceItems = 8192
+
+// writer is the state of the one goroutine that applies the log.
+type writer struct {
+	p      *Pipeline
+	batch  store.Batch
+	place  []place // beside batch.Items: whose reading it is
+	msgs   []judged
+	events []live.Event
+}
+
+type place struct {
+	msg   int32 // index into msgs
+	index uint32
+	port  *Port
+}
+
+// judged is a message with what its readings became.
+type judged struct {
+	m       *Message
+	seq     uint64
+	letters []store.Letter
+	settled []store.Settlement
+	stored  int
+	dups    int
+}
+
+func (p *Pipeline) writeLoop(ctx context.Context) error {
+	w := &writer{p: p}
+	reader, err := p.o.Log.Reader(p.cursor.Load())
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	for {
+		b, err := reader.Next(ctx)
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, buffer.ErrClosed) {
+				return nil
+			}
+			return fmt.Errorf("read the log: %w", err)
+		}
+		for i := 0; i < len(b.Items); {
+			n, err := w.gather(ctx, b.Items[i:])
+			if err != nil {
+				return err
+			}
+			if err := w.apply(ctx, reader); err != nil {
+				if ctx.Err() != nil {
+					return nil
+				}
+				return err
+			}
+			i += n
+			reader.Release(w.batch.Through)
+			if err := p.waitForRoom(ctx, reader); err != nil {
+				return nil
+			}
+		}
+	}
+}
+
+// gather judges records until sliceItems readings are together, and answers
+// how many records it took.
+//
+// A replay of dead letters is a batch of its own: whether a letter is still to
+// be had depends on everything before it.
+func (w *writer) gather(ctx context.Context, items []buffer.Item) (int, error) {
+	w.batch.Items = w.batch.Items[:0]
+	w.place = w.place[:0]
+	clear(w.msgs)
+	w.msgs = w.msgs[:0]
+	for i := range items {
+		m, err := w.message(&items[i])
+		if err != nil {
+			return 0, err
+		}
+		if m.replay != nil && i > 0 {
+			putDecoded(m.decoded) // it is decoded again as the first of the next batch
+			m.decoded = nil
+			return i, nil
+		}
+		if err := w.judge(ctx, m, items[i].Seq); err != nil {
+			return 0, err
+		}
+		w.batch.Through = items[i].Seq
+		if len(w.batch.Items) >= sliceItems || m.replay != nil {
+			return i + 1, nil
+		}
+	}
+	return len(items), nil
+}
+
+// message answers the message of a log item, decoded: the one that came through
+// memory, or one read back from disk.
+func (w *writer) message(it *buffer.Item) (*Message, error) {
+	m, ok := it.Entry.(*Message)
+	if !ok {
+		var err error
+		if m, err = parseRecord(it.Record); err != nil {
+			return nil, fmt.Errorf("log record %d: %w", it.Seq, err)
+		}
+		m.seq, m.log = it.Seq, store.LogID(w.p.o.Log.ID())
+	}
+	if m.decoded == nil {
+		m.decoded = getDecoded()
+		decodeMessage(m, m.decoded)
+	}
+	return m, nil
+}
+
+// judge validates the readings of m and puts the accepted ones into the batch.
+func (w *writer) judge(ctx context.Context, m *Message, seq uint64) error {
+	at := int32(len(w.msgs))
+	w.msgs = append(w.msgs, judged{m: m, seq: seq})
+	j := &w.msgs[at]
+	// Of what the state has made durable the first verdict stands, whatever
+	// the catalogue says by now.
+	known := seq <= w.p.o.State.Applied()
+	d := w.p.o.Registry.ByUID(m.UID)
+	if m.replay != nil {
+		return w.judgeReplay(ctx, j, at, d, known)
+	}
+	if m.decoded.reason != "" {
+		w.reject(j, 0, "", m.decoded.reason, m.decoded.detail)
+		return nil
+	}
+	hour := hourOf(m.ReceivedAt)
+	for i := range m.decoded.items {
+		w.judgeItem(j, at, d, &m.decoded.items[i], uint32(i), hour, known)
+	}
+	return nil
+}
+
+func (w *writer) judgeItem(j *judged, at int32, d *Device, it *item, index uint32, hour int64, known bool) {
+	if known && w.p.o.State.Rejected(j.seq, index) {
+		_, _, v := validate(d, j.m, it)
+		if v.reason == "" {
+			v.reason, v.detail = store.ReasonConflict, "rejected before the restart"
+		}
+		w.reject(j, index, it.portText(), v.reason, v.detail)
+		return
+	}
+	port, sample, v := validate(d, j.m, it)
+	var series store.Series
+	switch {
+	case v.reason == "":
+		series = store.Series{UID: d.UID, Port: port.Number}
+	case known && it.reason == "" && it.portName == "":
+		// Accepted before the restart, and its port was taken away since.
+		series = store.Series{UID: j.m.UID, Port: it.port}
+		sample = store.Sample{TS: it.ts, Raw: it.value, Quality: it.quality, IngestTS: j.m.ReceivedAt}
+		if !it.hasTS {
+			sample.TS, sample.Flags = j.m.ReceivedAt, store.FlagServerTS
+		}
+	default:
+		w.reject(j, index, it.portText(), v.reason, v.detail)
+		return
+	}
+	w.batch.Items = append(w.batch.Items, store.Item{Series: series, Sample: sample, Seq: j.seq, Hour: hour})
+	w.place = append(w.place, place{msg: at, index: index, port: port})
+}
+
+func (w *writer) reject(j *judged, index uint32, port string, reason store.Reason, detail string) {
+	if j.m.replay != nil {
+		id := j.m.replay.letter(index)
+		j.settled = append(j.settled, store.Settlement{Seq: j.seq, Index: index, ID: id, Again: reason, Detail: detail})
+	}
+	j.letters = append(j.letters, store.Letter{Index: index, Reason: reason, Detail: detail, Port: port})
+}
+
+// apply stores the batch, and then tells the state what was rejected. It
+// repeats both until they succeed or ctx ends.
+func (w *writer) apply(ctx context.Context, reader *buffer.Reader) error {
+	p := w.p
+	began := p.o.Now()
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		err := w.applyOnce(ctx)
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		p.trouble(err)
+		reader.SetAway(true)
+		if !sleep(ctx, wait) {
+			return ctx.Err()
+		}
+	}
+	p.trouble(nil)
+	reader.SetAway(false)
+	p.metrics.append.Observe(p.o.Now().Sub(began).Seconds())
+	w.tell()
+	return nil
+}
+
+func (w *writer) applyOnce(ctx context.Context) error {
+	p := w.p
+	p.applied.Lock()
+	defer p.applied.Unlock()
+	if err := p.o.Series.Append(ctx, &w.batch); err != nil {
+		return fmt.Errorf("append readings: %w", err)
+	}
+	rejections, settlements := w.settle()
+	if err := p.o.State.Reject(ctx, w.batch.Through, rejections, settlements); err != nil {
+		return fmt.Errorf("keep dead letters: %w", err)
+	}
+	p.cursor.Store(w.batch.Through)
+	return nil
+}
+
+// settle turns the store's verdicts into letters and sums, and collects what
+// the state has to keep. Repeating it after an error gives the same: conflicts
+// are added once.
+func (w *writer) settle() ([]store.Rejection, []store.Settlement) {
+	for i := range w.msgs {
+		w.msgs[i].stored, w.msgs[i].dups = 0, 0
+	}
+	for i := range w.batch.Items {
+		it, pl := &w.batch.Items[i], &w.place[i]
+		j := &w.msgs[pl.msg]
+		switch it.Verdict {
+		case store.VerdictStored:
+			j.stored++
+		case store.VerdictDuplicate:
+			j.dups++
+		case store.VerdictConflict:
+			if !j.hasLetter(pl.index) {
+				w.reject(j, pl.index, itoa(it.Series.Port), store.ReasonConflict, conflictDetail(it.Series.Port, it.Sample))
+			}
+			continue
+		}
+		if j.m.replay != nil && !j.isSettled(pl.index) {
+			j.settled = append(j.settled, store.Settlement{Seq: j.seq, Index: pl.index, ID: j.m.replay.letter(pl.index)})
+		}
+	}
+	var rejections []store.Rejection
+	var settlements []store.Settlement
+	for i := range w.msgs {
+		j := &w.msgs[i]
+		settlements = append(settlements, j.settled...)
+		if len(j.letters) > 0 && j.m.replay == nil {
+			rejections = append(rejections, j.rejection())
+		}
+	}
+	return rejections, settlements
+}
+
+func (j *judged) hasLetter(index uint32) bool {
+	for i := range j.letters {
+		if j.letters[i].Index == index {
+			return true
+		}
+	}
+	return false
+}
+
+func (j *judged) isSettled(index uint32) bool {
+	for i := range j.settled {
+		if j.settled[i].Index == index {
+			return true
+		}
+	}
+	return false
+}
+
+func (j *judged) rejection() store.Rejection {
+	m := j.m
+	topic := m.Topic
+	if topic == "" {
+		topic = TelemetryTopic(m.OrgID, m.DeviceID)
+	}
+	return store.Rejection{
+		Seq: j.seq, ReceivedAt: m.ReceivedAt, UID: m.UID, OrgID: m.OrgID, DeviceID: m.DeviceID, Topic: topic,
+		Source: m.Source.String(), Principal: m.Principal, Payload: m.Payload, Size: m.size, Letters: j.letters,
+	}
+}
