@@ -33,6 +33,7 @@ const (
 type refusals struct {
 	mu    sync.Mutex
 	last  map[refusalKey]*refused
+	swept time.Time
 	crowd refused // shared by all once the memory is full; guarded by mu
 }
 
@@ -76,7 +77,8 @@ func (r *refusals) admit(user, kind string, now time.Time) (silenced int, ok boo
 
 // remember makes a bucket, or answers the common one when there are too many.
 func (r *refusals) remember(k refusalKey, now time.Time) *refused {
-	if len(r.last) >= maxRefusals {
+	if len(r.last) >= maxRefusals && now.Sub(r.swept) >= refusalPeriod {
+		r.swept = now
 		for k, e := range r.last {
 			if e.free.Before(now) {
 				delete(r.last, k)

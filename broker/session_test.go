@@ -161,6 +161,8 @@ func TestSameClientID(t *testing.T) {
 		t.Errorf("got %v, want DISCONNECT 0x8E", got)
 	}
 	s.ping()
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	if l := fmt.Sprint(x.lifecycle); strings.Contains(l, "offline") {
 		t.Errorf("a takeover is no change of the device: %s", l)
 	}
