@@ -1,0 +1,129 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"tidegate/ingest"
+	"tidegate/store"
+)
+
+// Registry is the catalogue of devices as the hot path sees it.
+type Registry interface {
+	Login(name string, secret []byte) (*ingest.Principal, error)
+	// Refresh reads a device again after a change.
+	Refresh(ctx context.Context, deviceID string) error
+	ByID(id string) *ingest.Device
+	Devices() []*ingest.Device
+	HashSecret(secret []byte) []byte
+	// Grant makes a login that publishes for an organization until ttl passed.
+	Grant(orgID string, ttl time.Duration) (name, secret string)
+}
+
+// AdminOptions of an Admin. Fields without a comment are needed.
+type AdminOptions struct {
+	Catalog  store.Catalog
+	Audit    store.Audit
+	Registry Registry
+	// Readings says whether a port has readings; nil: none has (a new folder).
+	Readings store.Readings
+	// Disconnect ends the connections of a device; nil: there are none.
+	Disconnect func(deviceID, reason string)
+	Logger     *slog.Logger
+	Now        ingest.Clock // nil: the time
+}
+
+// Admin changes what exists, by the rules: each change is validated, written
+// to the audit trail under the name of the context's Actor, made, and made
+// known to the hot path. HTTP and the set-up of a new folder both use it.
+//
+// Changes take turns, so that what was checked still holds when it is made.
+type Admin struct {
+	o         AdminOptions
+	mu        sync.Mutex
+	passwords *passwords
+}
+
+// NewAdmin makes an Admin.
+func NewAdmin(o AdminOptions) *Admin {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Disconnect == nil {
+		o.Disconnect = func(string, string) {}
+	}
+	return &Admin{o: o, passwords: newPasswords()}
+}
+
+// change is one entry of the audit trail and what it announces.
+type change struct {
+	action, noun, id string
+	before, after    any // shown in the trail; nil: nothing
+}
+
+// do records c and makes it. The entry comes first, so that no change is
+// without one, whenever the power goes; if apply fails a second entry says so.
+func (a *Admin) do(ctx context.Context, c change, apply func() error) error {
+	e, err := c.entry(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := a.o.Audit.Record(ctx, e); err != nil {
+		return fmt.Errorf("record %s in the audit trail: %w", c.action, err)
+	}
+	err = apply()
+	if err == nil {
+		return nil
+	}
+	p, _ := toProblem(err)
+	e.Action += "_failed"
+	e.Before, e.After = nil, nil
+	if e.After, _ = json.Marshal(map[string]string{"problem": p.Detail}); e.After != nil {
+		// The trail must say what became of the change, also when the client is gone.
+		if _, auditErr := a.o.Audit.Record(context.WithoutCancel(ctx), e); auditErr != nil {
+			err = errors.Join(err, fmt.Errorf("record %s in the audit trail: %w", e.Action, auditErr))
+		}
+	}
+	return err
+}
+
+func (c change) entry(ctx context.Context) (store.AuditEntry, error) {
+	actor, ok := actorFrom(ctx)
+	if !ok {
+		return store.AuditEntry{}, fmt.Errorf("%s without an actor", c.action)
+	}
+	e := store.AuditEntry{Actor: actor.Name, Remote: actor.Remote, Action: c.action, Noun: c.noun, ID: c.id}
+	for _, v := range []struct {
+		from any
+		to   *json.RawMessage
+	}{{c.before, &e.Before}, {c.after, &e.After}} {
+		if v.from == nil {
+			continue
+		}
+		b, err := json.Marshal(v.from)
+		if err != nil {
+			return e, fmt.Errorf("encode audit entry: %w", err)
+		}
+		*v.to = b
+	}
+	return e, nil
+}
+
+// now answers the time as it is stored: in UTC, to the millisecond.
+func (a *Admin) now() time.Time { return a.o.Now().UTC().Truncate(time.Millisecond) }
+
+// refresh makes a change of a device known. The change is made by then, so
+// that a caller who is told of an error must not think otherwise.
+func (a *Admin) refresh(ctx context.Context, deviceID string) error {
+	if err := a.o.Registry.Refresh(context.WithoutCancel(ctx), deviceID); err != nil {
+		return fmt.Errorf("the change is stored, but making it known to the devices' registry went wrong: %w", err)
+	}
+	return nil
+}
+
+func at(t time.Time) store.Time { return store.Time(t.UnixMilli()) }

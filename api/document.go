@@ -1,0 +1,53 @@
+package api
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+)
+
+// docsPage shows /openapi.json to a reader, without the network.
+//
+//go:embed docs.html
+var docsPage string
+
+// routeDocuments adds what needs no credentials and is no resource.
+func (s *Server) routeDocuments() error {
+	openapi, err := s.OpenAPI()
+	if err != nil {
+		return err
+	}
+	csp := "default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'" +
+		"; script-src '" + inlineHash(docsPage, "script") + "'; style-src '" + inlineHash(docsPage, "style") + "'"
+	s.echo.GET("/openapi.json", func(c echo.Context) error { return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, openapi) })
+	s.echo.GET("/docs", func(c echo.Context) error {
+		c.Response().Header().Set("Content-Security-Policy", csp)
+		return c.HTML(http.StatusOK, docsPage)
+	})
+	s.echo.GET("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, map[string]string{"status": "ok"}) })
+	s.echo.GET("/readyz", func(c echo.Context) error {
+		if s.o.Ready != nil {
+			if err := s.o.Ready(); err != nil {
+				return fmt.Errorf("not ready: %w", err)
+			}
+		}
+		return c.JSON(http.StatusOK, map[string]string{"status": "ready"})
+	})
+	if s.o.Metrics != nil {
+		s.echo.GET("/metrics", echo.WrapHandler(s.o.Metrics))
+	}
+	return nil
+}
+
+// inlineHash answers the source expression of the one inline element of a page.
+func inlineHash(page, element string) string {
+	_, rest, _ := strings.Cut(page, "<"+element+">")
+	body, _, _ := strings.Cut(rest, "</"+element+">")
+	sum := sha256.Sum256([]byte(body))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}

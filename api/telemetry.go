@@ -1,0 +1,119 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
+
+	"tidegate/ingest"
+	"tidegate/store"
+)
+
+// Receipt is the answer to telemetry.
+type Receipt struct {
+	MessageID string `json:"messageId"`
+}
+
+type telemetryInput struct {
+	DeviceID string `query:"deviceId" doc:"needed with a grant, which speaks for many devices"`
+	hc       huma.Context
+}
+
+// Resolve keeps the request: its credentials come before its body.
+func (i *telemetryInput) Resolve(ctx huma.Context) []error {
+	i.hc = ctx
+	return nil
+}
+
+// ackPatience is how long a sender waits for the disk before it is told to
+// come back.
+const ackPatience = 15 * time.Second
+
+func (s *Server) routeTelemetry() {
+	route(s, huma.Operation{
+		OperationID: "post-telemetry", Method: http.MethodPost, Path: "/api/v1/telemetry", Tags: []string{"telemetry"},
+		Summary:       "Hand in readings as a device; 202 means that they are on disk",
+		Description:   "The body is as over MQTT. What becomes of each reading is told by the ledger and the dead letters.",
+		DefaultStatus: http.StatusAccepted,
+		RequestBody:   takes("readings as over MQTT, at most 1 MiB; up to 16 MiB it becomes a dead letter", "application/json"),
+		Security:      []map[string][]string{{"device": {}}},
+		Metadata:      map[string]any{open: true},
+	}, s.postTelemetry)
+}
+
+func (s *Server) postTelemetry(ctx context.Context, in *telemetryInput) (*answer[Receipt], error) {
+	c := humaecho.Unwrap(in.hc)
+	r := c.Request()
+	name, secret, ok := r.BasicAuth()
+	var who *ingest.Principal
+	err := ingest.ErrRefused
+	if ok {
+		who, err = s.admin.o.Registry.Login(name, []byte(secret))
+	}
+	if errors.Is(err, ingest.ErrRefused) {
+		return nil, errDeviceRefused()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("log in %q: %w", name, err)
+	}
+	m := &ingest.Message{Source: ingest.SourceHTTP, Principal: who.Name, OrgID: who.OrgID, DeviceID: in.DeviceID}
+	switch {
+	case who.Device != nil:
+		if in.DeviceID != "" && in.DeviceID != who.Device.ID {
+			return nil, problem(http.StatusForbidden, "forbidden", fmt.Sprintf("device %q may speak for itself only", who.Device.ID))
+		}
+		m.UID, m.DeviceID = who.Device.UID, who.Device.ID
+	case !who.Ingest:
+		return nil, problem(http.StatusForbidden, "forbidden", "these credentials may not hand in readings")
+	case !store.ValidID(in.DeviceID):
+		return nil, invalidParam("query.deviceId", "must name the device that the readings are of")
+	default:
+		if d := s.admin.o.Registry.ByID(in.DeviceID); d != nil && d.OrgID == who.OrgID {
+			m.UID = d.UID
+		}
+	}
+	m.Payload, err = io.ReadAll(http.MaxBytesReader(c.Response().Writer, r.Body, ingest.MaxPacketBytes))
+	if err != nil {
+		return nil, importError(err, "")
+	}
+	if err := s.submit(ctx, m); err != nil {
+		return nil, err
+	}
+	return &answer[Receipt]{Receipt{m.ID()}}, nil
+}
+
+// submit hands m to the log and waits until it is on disk.
+func (s *Server) submit(ctx context.Context, m *ingest.Message) error {
+	acked := make(chan error, 1)
+	m.Ack = ingest.AckFunc(func(err error) { acked <- err })
+	if err := s.o.Pipeline.Submit(m); err != nil {
+		return fmt.Errorf("submit message: %w", err)
+	}
+	patience := time.NewTimer(ackPatience)
+	defer patience.Stop()
+	select {
+	case err := <-acked:
+		if err != nil {
+			return fmt.Errorf("commit message: %w", err)
+		}
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-patience.C:
+		return &store.Error{Kind: store.ErrFull, Noun: "log", Msg: "the disk did not take the message in time; send it again, it is stored once"}
+	}
+}
+
+// errDeviceRefused is told to devices: it asks for other credentials than
+// people's.
+func errDeviceRefused() *Problem {
+	p := problem(http.StatusUnauthorized, "unauthorized", "send the device's id or serial number and its secret as basic auth")
+	p.challenge = `Basic realm="tidegate device"`
+	return p
+}
