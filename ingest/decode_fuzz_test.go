@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -263,65 +264,122 @@ func FuzzDecode(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if depth(b) > maxDepth {
+	f.Fuzz(checkDecode)
+}
+
+// TestDecodeRandom compares the same for documents made by the grammar, with
+// what people get wrong sprinkled in.
+func TestDecodeRandom(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		checkDecode(t, []byte(randomPayload(r)))
+		if t.Failed() {
 			return
 		}
-		kept := bytes.Clone(b)
-		d := getDecoded()
-		defer putDecoded(d)
-		decode(b, d)
-		if !bytes.Equal(b, kept) {
-			t.Fatal("the payload was changed")
+	}
+}
+
+func randomPayload(r *rand.Rand) string {
+	pick := func(s ...string) string { return s[r.IntN(len(s))] }
+	number := func() string {
+		if r.IntN(2) == 0 {
+			return strconv.FormatFloat(math.Float64frombits(r.Uint64()&^(1<<62)), pick("g", "e", "f")[0], r.IntN(20)-1, 64)
 		}
-		if d.detail != "" && (strings.ContainsAny(d.detail, "\n\r\x1b") || len(d.detail) > 1000) {
-			t.Errorf("detail %q", d.detail)
+		return pick("0", "-0", "1e5", "-1.25E-3", "1e400", "123456789012345678901234567890", "0.1", "01", "1.", "-", "4.9e-324", "2.4e-324")
+	}
+	value := func() string {
+		return pick(number(), `"`+number()+`"`, "true", "false", "null", `"NaN"`, `"x"`, `"1,5"`, "[]", `{"value":1}`, `"1"`, "NaN")
+	}
+	ts := func() string {
+		return pick("1757160000", "1757160000123", "1757160000.5", `"2025-09-06T12:00:00Z"`, `"2025-09-06T12:00:00"`, `"2025-09-06T12:00:00.5+02:00"`, "null", "true", `"x"`, "1e99")
+	}
+	reading := func() string {
+		var m []string
+		for range r.IntN(5) {
+			m = append(m, pick(
+				`"port":`+pick("1", "65535", "65536", "-1", "1.0", "1.5", `"1"`, `"007"`, `"p"`, `"ü"`, `""`, "null", "{}"),
+				`"value":`+value(), `"value":`+value(), `"ts":`+ts(),
+				`"quality":`+pick(`"good"`, `"bad"`, `"uncertain"`, `"Bad"`, "null", "1"), `"extra":`+value(), `"port":2`))
 		}
-		switch {
-		case !utf8.Valid(b):
-			if d.reason != store.ReasonInvalidUTF8 {
-				t.Fatalf("%q is not UTF-8, but %q", b, d.reason)
-			}
-			return
-		case json.Valid(b) != (d.reason == ""):
-			t.Fatalf("%q is JSON: %v, but %s %s", b, json.Valid(b), d.reason, d.detail)
-		case d.reason != "":
-			if d.reason != store.ReasonMalformedJSON || d.count() != 1 {
-				t.Fatalf("%q: %s, counts %d", b, d.reason, d.count())
-			}
-			return
+		return pick("{"+strings.Join(m, ",")+"}", `{"port":1,"value":`+value()+`}`, `{"port":"a", "value" : `+value()+`,"ts":`+ts()+"}", value())
+	}
+	object := func() string {
+		var list []string
+		for range r.IntN(4) {
+			list = append(list, reading())
 		}
-		dec := json.NewDecoder(bytes.NewReader(b))
-		dec.UseNumber()
-		doc, err := tree(dec)
-		if err != nil {
-			t.Fatal(err)
+		readings := `"readings":` + pick("["+strings.Join(list, ",")+"]", "["+strings.Join(list, " , ")+" ]", value())
+		return pick("{"+readings+"}", `{"ts":`+ts()+","+readings+"}", "{"+readings+` , "ts" : `+ts()+`,"x":`+value()+"}", reading())
+	}
+	s := object()
+	if r.IntN(3) == 0 {
+		s = "[" + s + "," + object() + "]"
+	}
+	if r.IntN(10) == 0 { // a slip of the pen
+		i := r.IntN(len(s))
+		s = s[:i] + pick("", ",", "}", `"`, " ", "\\", "\n", "e", "\xff") + s[i+r.IntN(2):]
+	}
+	return s
+}
+
+func checkDecode(t *testing.T, b []byte) {
+	if depth(b) > maxDepth {
+		return
+	}
+	kept := bytes.Clone(b)
+	d := getDecoded()
+	defer putDecoded(d)
+	decode(b, d)
+	if !bytes.Equal(b, kept) {
+		t.Fatal("the payload was changed")
+	}
+	if d.detail != "" && (strings.ContainsAny(d.detail, "\n\r\x1b") || len(d.detail) > 1000) {
+		t.Errorf("detail %q", d.detail)
+	}
+	switch {
+	case !utf8.Valid(b):
+		if d.reason != store.ReasonInvalidUTF8 {
+			t.Fatalf("%q is not UTF-8, but %q", b, d.reason)
 		}
-		if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-			t.Fatal(err)
+		return
+	case json.Valid(b) != (d.reason == ""):
+		t.Fatalf("%q is JSON: %v, but %s %s", b, json.Valid(b), d.reason, d.detail)
+	case d.reason != "":
+		if d.reason != store.ReasonMalformedJSON || d.count() != 1 {
+			t.Fatalf("%q: %s, counts %d", b, d.reason, d.count())
 		}
-		if len(d.items) == 0 {
-			t.Fatalf("%q holds nothing", b)
+		return
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	doc, err := tree(dec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		t.Fatal(err)
+	}
+	if len(d.items) == 0 {
+		t.Fatalf("%q holds nothing", b)
+	}
+	if twiceAbove(doc) {
+		return
+	}
+	want := expect(doc)
+	if len(want) != len(d.items) {
+		t.Fatalf("%q holds %d readings, want %d", b, len(d.items), len(want))
+	}
+	for i, w := range want {
+		it := &d.items[i]
+		if it.reason != w.reason {
+			t.Fatalf("%q reading %d: %q %s, want %q", b, i, it.reason, it.detail, w.reason)
 		}
-		if twiceAbove(doc) {
-			return
+		if it.reason != "" {
+			continue
 		}
-		want := expect(doc)
-		if len(want) != len(d.items) {
-			t.Fatalf("%q holds %d readings, want %d", b, len(d.items), len(want))
+		if math.Float64bits(it.value) != math.Float64bits(w.value) || it.quality != w.quality || it.hasTS != w.hasTS ||
+			it.portName != w.portName || (w.port >= 0 && int(it.port) != w.port) {
+			t.Fatalf("%q reading %d: %+v, want %+v", b, i, *it, w)
 		}
-		for i, w := range want {
-			it := &d.items[i]
-			if it.reason != w.reason {
-				t.Fatalf("%q reading %d: %q %s, want %q", b, i, it.reason, it.detail, w.reason)
-			}
-			if it.reason != "" {
-				continue
-			}
-			if math.Float64bits(it.value) != math.Float64bits(w.value) || it.quality != w.quality || it.hasTS != w.hasTS ||
-				it.portName != w.portName || (w.port >= 0 && int(it.port) != w.port) {
-				t.Fatalf("%q reading %d: %+v, want %+v", b, i, *it, w)
-			}
-		}
-	})
+	}
 }

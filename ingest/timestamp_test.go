@@ -195,9 +195,10 @@ func TestInZoneEveryQuarter(t *testing.T) {
 }
 
 // FuzzParseTime compares with time.Parse, which knows RFC 3339 too but takes a
-// comma, offsets up to 24:60, and no second of 60, no space and no small t and z.
+// comma, offsets up to 24:60 and an hour of one digit, and no second of 60, no
+// space and no small t and z.
 func FuzzParseTime(f *testing.F) {
-	for _, s := range []string{"2025-09-06T12:00:00Z", "2025-09-06T12:00:00.123Z", "2025-09-06T12:00:00+02:00", "2024-02-29T23:59:59.999999999-23:59", "2016-12-31T23:59:60Z", "0000-01-01T00:00:00Z", "2025-09-06T12:00:00,5Z", "2025-09-06T12:00:00"} {
+	for _, s := range []string{"2025-09-06T12:00:00Z", "2025-09-06T12:00:00.123Z", "2025-09-06T12:00:00+02:00", "2024-02-29T23:59:59.999999999-23:59", "2016-12-31T23:59:60Z", "0000-01-01T00:00:00Z", "2025-09-06T12:00:00,5Z", "2025-09-06T12:00:00", "2025-09-06T2:00:00Z"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -219,7 +220,8 @@ func FuzzParseTime(f *testing.F) {
 			ms := want.UnixMilli()
 			_, offset := want.Zone()
 			oddOffset := offset <= -86400 || offset >= 86400 || strings.Contains(s, ":60")
-			if ms >= minTS && ms <= maxTS && !strings.Contains(s, ",") && !oddOffset {
+			oddHour := len(s) < 19 || s[13] != ':'
+			if ms >= minTS && ms <= maxTS && !strings.Contains(s, ",") && !oddOffset && !oddHour {
 				t.Errorf("%q is %s, but refused: %s", s, want, got.detail)
 			}
 		case got.kind != tsInvalid && err != nil:
