@@ -29,6 +29,12 @@ func WithActor(ctx context.Context, a Actor) context.Context {
 	return context.WithValue(ctx, actorKey, a)
 }
 
+// ActorName answers the name of who acts in ctx, as the audit trail keeps it.
+func ActorName(ctx context.Context) string {
+	a, _ := actorFrom(ctx)
+	return a.Name
+}
+
 func actorFrom(ctx context.Context) (Actor, bool) {
 	a, ok := ctx.Value(actorKey).(Actor)
 	return a, ok

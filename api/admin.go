@@ -73,6 +73,7 @@ func (a *Admin) do(ctx context.Context, c change, apply func() error) error {
 	if err != nil {
 		return err
 	}
+	e.At = at(a.o.Now())
 	if _, err := a.o.Audit.Record(ctx, e); err != nil {
 		return fmt.Errorf("record %s in the audit trail: %w", c.action, err)
 	}
@@ -81,6 +82,7 @@ func (a *Admin) do(ctx context.Context, c change, apply func() error) error {
 		return nil
 	}
 	p, _ := toProblem(err)
+	e.At = at(a.o.Now())
 	e.Action += "_failed"
 	e.Before, e.After = nil, nil
 	if e.After, _ = json.Marshal(map[string]string{"problem": p.Detail}); e.After != nil {

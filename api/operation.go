@@ -25,8 +25,12 @@ type Status struct {
 	Ledger      store.Ledger `json:"ledger"`
 	Connections int          `json:"connections" doc:"MQTT clients now"`
 	Devices     int          `json:"devices"`
-	DiskFree    int64        `json:"diskFreeBytes"`
-	Warnings    []string     `json:"warnings" nullable:"false"`
+	DiskFree    int64        `json:"diskFreeBytes" doc:"of the data folder's file system"`
+	DiskUsed    int64        `json:"diskUsedBytes" doc:"by readings"`
+	DiskPerDay  int64        `json:"diskBytesPerDay" doc:"of readings, by the newest month; 0: not known yet"`
+	// DiskDaysLeft is nil while nobody knows.
+	DiskDaysLeft *int     `json:"diskDaysLeft,omitempty" doc:"at that rate; absent: not known yet"`
+	Warnings     []string `json:"warnings" nullable:"false"`
 }
 
 // LogStatus is how far the log is ahead of the store.
@@ -120,21 +124,8 @@ func (s *Server) routeOperation() {
 		if s.o.Retention == nil {
 			return nil, errAbsent("retention")
 		}
-		months, err := s.o.Retention.Preview(ctx, in.Body.KeepMonths)
-		if err != nil {
-			return nil, fmt.Errorf("preview retention: %w", err)
-		}
-		if len(months) == 0 {
-			return &answer[RetentionReport]{RetentionReport{KeepMonths: in.Body.KeepMonths, Months: []RetentionMonth{}}}, nil
-		}
-		var out *answer[RetentionReport]
-		shown := RetentionReport{in.Body.KeepMonths, months}
-		err = s.admin.do(ctx, change{"readings.drop_months", "readings", "", nil, shown}, func() (err error) {
-			// Half a removal helps nobody: it goes on when the client does not.
-			out, err = s.retention(context.WithoutCancel(ctx), in.Body.KeepMonths, s.o.Retention.Apply)
-			return err
-		})
-		return out, err
+		// Half a removal helps nobody: it goes on when the client does not.
+		return s.retention(context.WithoutCancel(ctx), in.Body.KeepMonths, s.o.Retention.Apply)
 	})
 }
 

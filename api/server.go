@@ -66,6 +66,7 @@ type Retention interface {
 	// KeepMonths is the configured number; 0: nothing is dropped.
 	KeepMonths() int
 	Preview(ctx context.Context, keepMonths int) ([]RetentionMonth, error)
+	// Apply writes to the audit trail, under the context's actor, what it drops.
 	Apply(ctx context.Context, keepMonths int) ([]RetentionMonth, error)
 }
 

@@ -24,7 +24,10 @@ type Status struct {
 	Ledger      store.Ledger `json:"ledger"`
 	Connections int          `json:"connections"` // MQTT clients now
 	Devices     int          `json:"devices"`
-	DiskFree    int64        `json:"diskFreeBytes"`
+	DiskFree    int64        `json:"diskFreeBytes"`          // of the data folder's file system
+	DiskUsed    int64        `json:"diskUsedBytes"`          // by readings
+	DiskPerDay  int64        `json:"diskBytesPerDay"`        // of readings; 0: not known yet
+	DiskDays    *int         `json:"diskDaysLeft,omitempty"` // at that rate; nil: not known yet
 	Warnings    []string     `json:"warnings"`
 	// Raw is the whole answer, with what this client does not know.
 	Raw json.RawMessage `json:"-"`
