@@ -3,7 +3,11 @@ package config
 // Nearest answers the candidate that takes the fewest edits to become name, or
 // "" when even that one is another word altogether.
 func Nearest(name string, candidates []string) string {
-	best, least := "", 1+max(1, len(name)/3)
+	most := max(2, len(name)/3)
+	if len(name) < 4 {
+		most = 1
+	}
+	best, least := "", most+1
 	for _, c := range candidates {
 		if d := distance(name, c); d < least {
 			best, least = c, d
