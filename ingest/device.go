@@ -134,6 +134,17 @@ func (p *Port) CalibrationAt(ts int64) *store.Calibration {
 	if p.single != nil && p.single.From() <= ts {
 		return p.single
 	}
-	c := p.Port.CalibrationAt(ts)
-	return &c
+	best := -1
+	for i := range p.Calibrations {
+		if from := p.Calibrations[i].From(); from <= ts && (best < 0 || from >= p.Calibrations[best].From()) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return &identity
+	}
+	return &p.Calibrations[best]
 }
+
+// identity is the calibration of a port that has none. Nobody changes it.
+var identity = store.Calibration{Scaling: 1}

@@ -163,17 +163,30 @@ func (w *writer) judgeItem(j *judged, at int32, d *Device, it *item, index uint3
 		series = store.Series{UID: d.UID, Port: port.Number}
 	case known && it.reason == "" && it.portName == "":
 		// Accepted before the restart, and its port was taken away since.
-		series = store.Series{UID: j.m.UID, Port: it.port}
-		sample = store.Sample{TS: it.ts, Raw: it.value, Quality: it.quality, IngestTS: j.m.ReceivedAt}
-		if !it.hasTS {
-			sample.TS, sample.Flags = j.m.ReceivedAt, store.FlagServerTS
-		}
+		series, sample = it.unregistered(j.m, d)
 	default:
 		w.reject(j, index, it.portText(), v.reason, v.detail)
 		return
 	}
 	w.batch.Items = append(w.batch.Items, store.Item{Series: series, Sample: sample, Seq: j.seq, Hour: hour})
 	w.place = append(w.place, place{msg: at, index: index, port: port})
+}
+
+// unregistered answers what to store of a reading whose port is no more.
+func (it *item) unregistered(m *Message, d *Device) (store.Series, store.Sample) {
+	s := store.Sample{TS: it.ts, Raw: it.value, Quality: it.quality, IngestTS: m.ReceivedAt}
+	if m.ClockUntrusted {
+		s.Flags |= store.FlagClockUnsynced
+	}
+	zoned := false
+	if it.zoneless != "" && d != nil && d.Zone != nil {
+		s.TS, zoned = inZone(it.zoneless, d.Zone)
+	}
+	if !it.hasTS || (it.zoneless != "" && !zoned) {
+		s.TS = m.ReceivedAt
+		s.Flags |= store.FlagServerTS
+	}
+	return store.Series{UID: m.UID, Port: it.port}, s
 }
 
 func (w *writer) reject(j *judged, index uint32, port string, reason store.Reason, detail string) {
