@@ -72,7 +72,7 @@ function Chart({ w, ports, shown }) {
   const theme = useTheme();
   const list = ports.map((p) => w.series(p.number));
   const dense = list.some((s) => s.every > 0);
-  const key = JSON.stringify([ports, shown, dense, theme]);
+  const key = JSON.stringify([w.id, ports, shown, dense, theme]);
 
   const data = () => {
     const t = align(list);

@@ -116,6 +116,7 @@ async function askStatus() {
       silent.value = '';
     });
     asked = at;
+    if (before && before.devices !== s.devices) askDevices();
     if (wasSilent) for (const l of doubtful) l.again();
   } catch (e) {
     if (session.value) silent.value = /** @type {Error} */ (e).message;

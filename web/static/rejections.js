@@ -3,7 +3,7 @@ import { signal } from '@preact/signals';
 import { html } from './html.js';
 import { Age } from './age.js';
 import { Command } from './command.js';
-import { showDevice } from './state.js';
+import { now, showDevice } from './state.js';
 
 const MOST = 40;
 const SHOWN = 4;
@@ -40,7 +40,7 @@ export function commands(fix) {
 /** @param {import('./live.js').Message} m */
 export function addLive(m) {
   const { deviceId = '', port = '', reason = '', line = '' } = m;
-  add([{ key: '', at: Date.parse(m.at || ''), deviceId, port, reason, ...split(line), times: 1 }], true);
+  add([{ key: '', at: Date.parse(m.at || '') || now.peek(), deviceId, port, reason, ...split(line), times: 1 }], true);
 }
 
 /** @param {import('./api.js').DeadLetter[]} letters newest first */

@@ -4,13 +4,16 @@ import { Api } from './api.js';
 
 const KEY = 'tidegate.session';
 
-/** @typedef {{token: string, expiresAt: number, email: string}} Session */
+/** @typedef {{token: string, email: string}} Session */
 
-/** @returns {Session | null} */
+/**
+ * stored answers the session of this tab, perhaps one that has run out: the
+ * server says so, by a clock that need not be this one.
+ * @returns {Session | null}
+ */
 function stored() {
   try {
-    const s = JSON.parse(sessionStorage.getItem(KEY) || 'null');
-    return s && s.expiresAt > Date.now() ? s : null;
+    return JSON.parse(sessionStorage.getItem(KEY) || 'null');
   } catch {
     return null;
   }
@@ -31,7 +34,7 @@ export const api = new Api(() => session.value?.token || '', () => logout('Your 
  */
 export async function login(email, password) {
   const answer = await api.login(email, password);
-  const s = { token: answer.accessToken, expiresAt: Date.parse(answer.expiresAt), email };
+  const s = { token: answer.accessToken, email };
   sessionStorage.setItem(KEY, JSON.stringify(s));
   ended.value = '';
   session.value = s;

@@ -1,0 +1,197 @@
+// The whole page in Chromium against a real server: what a newcomer does on
+// the first day, and what happens when the server goes away.
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { lowContrast } from './contrast.mjs';
+import { admin, Server } from './server.mjs';
+
+const { chromium } = createRequire(process.env.NODE_MODULES + '/')('playwright-core');
+const flags = '--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
+const secret = 'a-secret-of-the-test';
+const shots = process.env.SHOTS;
+
+const server = new Server(process.env.TIDEGATE_BIN);
+let browser;
+const steps = [];
+let complaints = []; // of the browser's console
+
+async function step(name, does) {
+  const begin = Date.now();
+  complaints = [];
+  await does();
+  steps.push(name);
+  console.log(`ok ${steps.length} ${name} (${Date.now() - begin} ms)`);
+}
+
+/** quiet asserts that the console said nothing but what is allowed. */
+function quiet(...allowed) {
+  const rest = complaints.filter((c) => !allowed.some((a) => c.includes(a)));
+  assert.deepEqual(rest, []);
+}
+
+async function open(options) {
+  const page = await browser.newPage(options);
+  page.setDefaultTimeout(10_000);
+  page.on('console', (m) => { if (['error', 'warning'].includes(m.type())) complaints.push(m.text()); });
+  page.on('pageerror', (e) => complaints.push(String(e.stack)));
+  page.on('dialog', (d) => { complaints.push('dialog ' + d.message()); d.dismiss(); });
+  await page.goto(server.base);
+  return page;
+}
+
+async function login(page, password = admin.password) {
+  await page.fill('#email', admin.email);
+  await page.fill('#password', password);
+  await page.keyboard.press('Enter');
+}
+
+async function shot(page, name) {
+  if (shots) await page.screenshot({ path: `${shots}/${name}.png` });
+}
+
+const tile = (page, name) => page.locator('.tile', { hasText: name });
+const seesText = (locator, text) => locator.filter({ hasText: text }).first().waitFor();
+
+try {
+  await server.init();
+  await server.start();
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: flags.split(' ') });
+  const page = await open({ viewport: { width: 1400, height: 900 }, colorScheme: 'dark', reducedMotion: 'reduce' });
+
+  await step('a wrong password is told in words', async () => {
+    await login(page, 'wrong');
+    await seesText(page.getByRole('alert'), 'Email or password is wrong.');
+    quiet('401');
+  });
+
+  await step('an empty server says what to do next', async () => {
+    await login(page);
+    await seesText(page.locator('.welcome'), 'tidegate device add --org acme');
+    await seesText(page.locator('.welcome code'), `-p ${server.listen.mqtt.split(':').pop()} -u d1`);
+    await seesText(page.locator('.rejections'), 'Nothing was rejected lately');
+    quiet();
+  });
+
+  await step('a new device appears by itself', async () => {
+    await server.cli(['org', 'add', '--id', 'acme', '--name', 'Acme']);
+    await server.cli(['device', 'add', '--org', 'acme', '--id', 'd1', '--secret', secret, '--ports', '2']);
+    await server.cli(['device', 'add', '--org', 'acme', '--id', 'd2', '--secret', secret, '--ports', '1']);
+    await server.cli(['port', 'set', '--device', 'd1', '--number', '1', '--name', 'Voltage', '--unit', 'V']);
+    await server.cli(['port', 'set', '--device', 'd1', '--number', '2', '--name', '<img src=x onerror=alert(1)>']);
+    await page.getByRole('option', { name: 'd1' }).waitFor({ timeout: 15_000 });
+    await seesText(page.locator('#device-title'), 'd1');
+    await seesText(page.locator('.empty code'), '-t org/acme/device/d1/telemetry');
+    assert.equal(await tile(page, '<img src=x').count(), 1, 'a name is text, not markup');
+    quiet();
+  });
+
+  await step('a value is seen live, with unit and age, and drawn', async () => {
+    await server.publish('d1', secret, { readings: [{ port: 1, value: 230.5 }, { port: 2, value: 7 }] });
+    await seesText(tile(page, 'Voltage'), '230.5 V');
+    await server.publish('d1', secret, { readings: [{ port: 1, value: 231.25 }] });
+    await seesText(tile(page, 'Voltage'), '231.25 V');
+    await seesText(tile(page, 'Voltage').locator('time'), /now|s/);
+    await seesText(page.locator('.chart', { hasText: 'Voltage' }), '231.25 V');
+    await seesText(page.locator('.chart', { hasText: 'Voltage' }), '2 readings');
+    assert.equal(await page.locator('.chart canvas').count(), 2, 'a chart for each unit');
+    await seesText(page.locator('.top .state'), 'live');
+    await seesText(page.locator('.ledger'), /received\s*3/);
+    quiet();
+  });
+
+  await step('the history is there after a reload', async () => {
+    const begin = Date.now() - 30 * 60_000;
+    const readings = Array.from({ length: 600 }, (_, i) => ({ ts: begin + i * 2000, port: 1, value: 230 + Math.sin(i / 30) }));
+    await server.publish('d1', secret, { readings });
+    await page.reload();
+    await seesText(page.locator('.chart', { hasText: 'Voltage' }), '602 readings');
+    await seesText(page.locator('.charts h2'), 'Last hour');
+    quiet();
+  });
+
+  await step('a rejection shows with its cause and a line to copy', async () => {
+    await server.publish('d1', secret, { readings: [{ port: 9, value: 1 }] });
+    const line = page.locator('.rejection-list li', { hasText: 'unknown_port' });
+    await seesText(line, 'd1');
+    await seesText(line.locator('code'), /^tidegate port set --device d1 --number 9/);
+    await shot(page, 'rejection');
+    quiet();
+  });
+
+  await step('the keys do it all', async () => {
+    await page.keyboard.press('/');
+    await page.keyboard.type('d2');
+    assert.equal(await page.getByRole('option').count(), 1);
+    await page.keyboard.press('Enter');
+    await seesText(page.locator('#device-title'), 'd2');
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('ArrowUp');
+    await page.keyboard.press('Enter');
+    await seesText(page.locator('#device-title'), 'd1');
+    assert.match(page.url(), /\?device=d1&ports=1,2$/);
+    await page.locator('h1').click();
+    await page.locator('#search').evaluate((e) => e.blur());
+    await page.keyboard.press('2');
+    await page.waitForURL(/\?device=d1&ports=1$/);
+    await page.locator('.plot').first().focus();
+    await page.keyboard.press('ArrowLeft');
+    await seesText(page.locator('.chart [aria-live]'), /Voltage 231.25 V/);
+    await page.goBack();
+    await seesText(page.locator('#device-title'), 'd2');
+    await page.goForward();
+    await seesText(page.locator('#device-title'), 'd1');
+    quiet();
+  });
+
+  await step('all text has contrast, dark and light', async () => {
+    for (const colorScheme of ['dark', 'light']) {
+      await page.emulateMedia({ colorScheme });
+      assert.deepEqual(await page.evaluate(lowContrast), [], colorScheme);
+      await shot(page, colorScheme);
+    }
+    quiet();
+  });
+
+  await step('a server that goes away is told, and what was missed comes in', async () => {
+    await server.stop('SIGKILL');
+    await seesText(page.locator('.top .state'), 'offline');
+    await seesText(page.getByRole('alert'), 'The server does not answer.');
+    await server.start();
+    await server.publish('d1', secret, { ts: Date.now() - 1000, readings: [{ port: 1, value: 199.5 }] });
+    await server.publish('d1', secret, { readings: [{ port: 1, value: 198.5 }] });
+    await seesText(page.locator('.top .state'), 'live');
+    await seesText(tile(page, 'Voltage'), '198.5');
+    await seesText(page.locator('.chart', { hasText: 'Voltage' }), '604 readings');
+    quiet('ERR_CONNECTION_REFUSED', 'ERR_CONNECTION_RESET', 'ERR_EMPTY_RESPONSE', 'ERR_INCOMPLETE_CHUNKED_ENCODING', 'WebSocket connection');
+  });
+
+  await step('a phone shows the list, then the device, and nothing is cut off', async () => {
+    const phone = await open({ viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, colorScheme: 'light' });
+    await login(phone);
+    await phone.getByRole('option', { name: 'd1' }).tap();
+    await seesText(tile(phone, 'Voltage'), '198.5');
+    const wide = await phone.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(wide <= 0, `the page is ${wide} px wider than the phone`);
+    await shot(phone, 'phone');
+    await phone.getByRole('button', { name: 'Back to the devices' }).tap();
+    await phone.getByRole('option', { name: 'd2' }).waitFor();
+    assert.deepEqual(await phone.evaluate(lowContrast), []);
+    quiet();
+  });
+
+  await step('logging out ends it', async () => {
+    await page.getByRole('button', { name: 'Log out' }).click();
+    await page.locator('#email').waitFor();
+    assert.equal(await page.evaluate(() => sessionStorage.length), 0);
+    await page.reload();
+    await page.locator('#email').waitFor();
+    quiet();
+  });
+} catch (e) {
+  console.error(`not ok ${steps.length + 1}:`, e);
+  console.error('console:', complaints, '\nserver:\n' + server.log.slice(-3000));
+  process.exitCode = 1;
+} finally {
+  await browser?.close();
+  await server.remove();
+}

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Checks the page: types, units, and the whole of it in Chromium against a real
+# server. Node modules go to .cache/npm, which git ignores.
+#   TIDEGATE_BIN  the program (built when unset)
+#   CHROMIUM      the browser (default /usr/bin/chromium)
+#   SHOTS         a folder for screenshots (none when unset)
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+cache=$PWD/.cache/npm
+mkdir -p "$cache"
+if ! cmp -s web/e2e/package-lock.json "$cache/package-lock.json" || [ ! -d "$cache/node_modules/typescript" ]; then
+  cp web/e2e/package.json web/e2e/package-lock.json "$cache/"
+  npm ci --prefix "$cache" --no-audit --no-fund --loglevel=error
+fi
+"$cache/node_modules/.bin/tsc" -p web/tsconfig.json
+node --test web/e2e/unit.test.mjs
+if [ -z "${TIDEGATE_BIN:-}" ]; then
+  TIDEGATE_BIN=$PWD/.cache/tidegate
+  go build -o "$TIDEGATE_BIN" .
+fi
+TIDEGATE_BIN=$TIDEGATE_BIN NODE_MODULES=$cache node web/e2e/page.mjs

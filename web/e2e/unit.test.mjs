@@ -1,0 +1,121 @@
+// The parts of the page that need no browser.
+import assert from 'node:assert/strict';
+import { mock, test } from 'node:test';
+import { age, bytes, count, decimals, exact, short, value } from '../static/format.js';
+import { Live } from '../static/live.js';
+import { align, Series } from '../static/series.js';
+
+const plain = (s) => s.replaceAll('\u202f', ' ');
+
+test('numbers', () => {
+  for (const [got, want] of [
+    [value(230.5), '230.5'], [value(0.1 + 0.2), '0.3'], [value(21, 2), '21.00'], [value(-1234.5), '−1 234.5'], [value(0), '0'],
+    [value(1e12), '1.000e12'], [value(0.00001), '1.000e-5'], [value(123456.789), '123 456.789'], [value(NaN), '–'], [value(-0.25), '−0.25'],
+    [count(1234567), '1 234 567'], [count(999), '999'], [short(9999), '9 999'], [short(1_284_000), '1.3 M'], [short(12_345), '12.3 k'],
+    [bytes(512), '512 B'], [bytes(1 << 20), '1.0 MiB'], [decimals([1, 2.25, 3.5]), 2], [decimals([0.1 + 0.2]), 1], [decimals([]), 0], [decimals([1 / 3]), 4],
+  ]) assert.equal(typeof got === 'string' ? plain(got) : got, want);
+});
+
+test('times', () => {
+  for (const [ms, want] of [[0, 'now'], [1_400, 'now'], [5_000, '5 s'], [89_000, '89 s'], [120_000, '2 min'], [5_400_000, '2 h'], [172_800_000, '2 d'], [-60_000, 'in 60 s']]) {
+    assert.equal(plain(age(ms)), want);
+  }
+  const text = exact(1_757_160_000_123);
+  assert.match(text, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.123 [+-]\d\d:\d\d$/);
+  assert.equal(Date.parse(text.replace(' ', 'T').replace(' ', '')), 1_757_160_000_123);
+});
+
+test('a series keeps order, one point a time, and its hour', () => {
+  const s = new Series();
+  for (const t of [5000, 1000, 3000, 3000, 2000]) s.add(t, t / 1000);
+  assert.deepEqual([s.ts, s.mid], [[1000, 2000, 3000, 5000], [1, 2, 3, 5]]);
+  s.trim(2000);
+  assert.deepEqual(s.ts, [2000, 3000, 5000]);
+});
+
+test('buckets keep mean, least and greatest', () => {
+  const s = new Series();
+  for (let t = 0; t < 10_000; t += 1000) s.add(t, t / 1000);
+  s.compact(5000);
+  s.add(9999, 9);
+  assert.deepEqual([s.ts, s.low, s.high, s.n], [[0, 5000], [0, 5], [4, 9], [5, 6]]);
+  assert.equal(s.mid[0], 2);
+  s.put(5000, { mean: 7, min: 5, max: 9, count: 5 });
+  assert.deepEqual([s.mid, s.n], [[2, 7], [5, 5]]);
+});
+
+test('a gap stays one beside another port that has none', () => {
+  const a = new Series();
+  const b = new Series();
+  for (let t = 0; t <= 60_000; t += 1000) {
+    if (t <= 10_000 || t >= 50_000) a.add(t, 1);
+    b.add(t + 500, 2);
+  }
+  const { x, mid } = align([a, b]);
+  assert.equal(x.length, 22 + 1 + 61);
+  assert.deepEqual(x, [...x].sort((p, q) => p - q));
+  x.forEach((t, i) => {
+    assert.equal(mid[0][i] === null, t > 10_000 && t < 50_000, `at ${t}`);
+    assert.notEqual(mid[1][i], null, `at ${t}: the other port has no gap`);
+  });
+  assert.equal(mid[0].filter((v) => v === 1).length, 22);
+});
+
+/** fakeSockets answers a connect for Live, and what it made. */
+function fakeSockets() {
+  const made = [];
+  const connect = () => {
+    const socket = { sent: [], closed: false, send(m) { this.sent.push(JSON.parse(m)); }, close() { this.closed = true; } };
+    made.push(socket);
+    return socket;
+  };
+  return { made, connect };
+}
+
+test('the live connection comes back, later each time', () => {
+  mock.timers.enable({ apis: ['setTimeout', 'Date'] });
+  try {
+    const { made, connect } = fakeSockets();
+    const states = [];
+    const messages = [];
+    const live = new Live({
+      url: 'ws://x', token: () => 'T', subscription: { kinds: ['readings'], ports: [] }, connect,
+      onMessage: (m) => messages.push(m), onState: (s, at) => states.push([s, at]),
+    });
+    live.start();
+    made[0].onopen();
+    assert.deepEqual(made[0].sent, [{ type: 'auth', token: 'T' }, { type: 'subscribe', id: 1, kinds: ['readings'], ports: [] }]);
+    made[0].onmessage({ data: '{"type":"subscribed","id":1}' });
+    made[0].onmessage({ data: '{"type":"readings","items":[]}' });
+    assert.equal(live.state, 'live');
+    assert.equal(messages.length, 1);
+
+    const waits = [];
+    for (let i = 0; i < 8; i++) {
+      made.at(-1).onclose();
+      const [state, at] = states.at(-1);
+      assert.equal(state, 'waiting');
+      waits.push(at - Date.now());
+      mock.timers.tick(at - Date.now());
+      assert.equal(live.state, 'connecting');
+    }
+    assert.ok(waits[0] >= 250 && waits[0] <= 500, String(waits));
+    assert.ok(waits[7] >= 7_500 && waits[7] <= 15_000, String(waits));
+
+    made.at(-1).onmessage({ data: '{"type":"subscribed","id":1}' });
+    mock.timers.tick(6_000);
+    made.at(-1).onclose();
+    assert.ok(states.at(-1)[1] - Date.now() <= 500, 'a connection that held starts anew');
+
+    live.again();
+    const n = made.length;
+    made[n - 2].onclose?.(); // a late word of an old socket
+    assert.equal(live.state, 'connecting');
+    live.stop();
+    mock.timers.tick(60_000);
+    assert.equal(made.length, n);
+    assert.ok(made.at(-1).closed);
+  } finally {
+    mock.timers.reset();
+  }
+});
