@@ -118,7 +118,7 @@ function Chart({ w, ports, shown }) {
             <span class="legend ${p.color}" key=${p.number}><i class="swatch" />${p.name}
               <b class="num">${v == null ? '–' : value(v, w.places(p.number))}${p.unit && ' ' + p.unit}</b></span>`;
         })}
-        <span class="hint num when">${time ? html`<span title=${exact(time)}>${clock(time)}</span>` : dense ? 'mean, least and greatest of 5 s' : count(list.reduce((n, s) => n + s.length, 0)) + ' readings'}</span>
+        <span class="hint num when">${time ? html`<span title=${exact(time)}>${clock(time)}</span>` : dense ? 'mean, least and greatest of 5 s' : readings(list)}</span>
       </figcaption>
       <div class="plot" ref=${box} tabIndex=${0} role="img" onKeyDown=${(/** @type {KeyboardEvent} */ e) => walk(e, plot.current)}
         onBlur=${() => plot.current?.setCursor({ left: -10, top: -10 })}
@@ -130,6 +130,12 @@ function Chart({ w, ports, shown }) {
         return v == null ? '' : `${p.name} ${value(v)} ${p.unit}`;
       }).filter(Boolean).join(', ') : ''}</p>
     </figure>`;
+}
+
+/** @param {import('./series.js').Series[]} list */
+function readings(list) {
+  const n = list.reduce((sum, s) => sum + s.length, 0);
+  return n === 1 ? '1 reading' : count(n) + ' readings';
 }
 
 /**

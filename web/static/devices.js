@@ -97,6 +97,10 @@ function List() {
     return () => observer.disconnect();
   }, []);
   useEffect(() => {
+    const i = list.findIndex((d) => d.id === deviceId.value);
+    if (i >= 0) cursor.value = i;
+  }, [deviceId.value, order.value]);
+  useEffect(() => {
     const b = box.current;
     if (!b) return;
     const top = cursor.value * ROW_PX;

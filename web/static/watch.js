@@ -92,8 +92,9 @@ export class Watch {
   /** @param {import('./live.js').Message} m */
   #take(m) {
     if (m.type !== 'readings' || this.closed) return;
-    this.#takeLatest(m.items || []);
-    for (const r of m.items || []) {
+    const items = (m.items || []).filter((r) => r.deviceId === this.id);
+    this.#takeLatest(items);
+    for (const r of items) {
       const line = this.lines.get(r.portNumber);
       if (!line) continue;
       if (line.waiting) line.waiting.push(r); else this.#draw(line, r);
