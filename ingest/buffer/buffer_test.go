@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // entry is a record of the tests. Its encoding tells everything about it.
@@ -86,8 +88,9 @@ func newRand(t testing.TB) *rand.Rand {
 
 func testOptions(t testing.TB) Options {
 	return Options{
-		Path:  filepath.Join(t.TempDir(), "buffer.db"),
-		Fatal: func(err error) { t.Errorf("fatal: %v", err) },
+		Path:       filepath.Join(t.TempDir(), "buffer.db"),
+		Registerer: prometheus.NewRegistry(),
+		Fatal:      func(err error) { t.Errorf("fatal: %v", err) },
 	}
 }
 
@@ -140,14 +143,16 @@ func appendAll(t testing.TB, l *Log, entries ...*entry) {
 // waitFor waits until ok, which is called with the log's lock held.
 func waitFor(t testing.TB, l *Log, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
+	waitUnlocked(t, func() bool {
 		l.mu.Lock()
-		done := ok()
-		l.mu.Unlock()
-		if done {
-			return
-		}
+		defer l.mu.Unlock()
+		return ok()
+	})
+}
+
+func waitUnlocked(t testing.TB, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); {
 		if time.Now().After(deadline) {
 			t.Fatal("what was waited for did not happen")
 		}
@@ -180,3 +185,5 @@ func (h hourCounts) add(hour int64, owner uint32, n int64) {
 		delete(h, hour)
 	}
 }
+
+func newNoise() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), 0)) }
