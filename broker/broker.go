@@ -43,10 +43,7 @@ func New(o Options) (*Broker, error) {
 		return nil, errors.New("make the broker: Submitter, Authenticator and Devices are needed")
 	}
 	o = o.withDefaults()
-	m, err := newMetrics(o.Registerer)
-	if err != nil {
-		return nil, err
-	}
+	m := newMetrics()
 	b := &Broker{opts: o, log: o.Logger, metrics: m, begin: o.Now(),
 		accounts: make(map[string]*account), live: make(map[string]*session)}
 	b.mochi = mqtt.New(&mqtt.Options{
@@ -55,6 +52,9 @@ func New(o Options) (*Broker, error) {
 		Logger:                 slog.New(slog.DiscardHandler),
 		SysTopicResendInterval: int64((10 * 365 * 24 * time.Hour) / time.Second), // nobody may read $SYS
 	})
+	if err := m.register(o.Registerer, &b.mochi.Info.InflightDropped); err != nil {
+		return nil, err
+	}
 	if err := b.mochi.AddHook(&hook{b: b}, nil); err != nil {
 		return nil, fmt.Errorf("make the broker: %w", err)
 	}

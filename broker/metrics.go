@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -19,10 +20,11 @@ type metrics struct {
 	acks          prometheus.Counter
 	ackSeconds    prometheus.Histogram
 	dropped       prometheus.Counter
+	published     *prometheus.CounterVec // telemetry and other
 	panics        prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+func newMetrics() *metrics {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "tidegate_broker_" + name, Help: help})
 	}
@@ -32,7 +34,6 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Name: "tidegate_broker_" + name, Help: help})
 	}
-	published := counters("publishes_total", "PUBLISH packets that were accepted.", "kind", "qos")
 	m := &metrics{
 		sockets:       gauge("sockets_open", "Sockets open, those that have not logged in included."),
 		sessions:      gauge("connections_open", "Connections that are logged in."),
@@ -47,21 +48,32 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help:    "From PUBLISH to PUBACK, for the oldest of the acks that are written together.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
 		}),
-		dropped: counter("deliveries_dropped_total", "Messages not delivered to a subscriber that is too slow."),
-		panics:  counter("panics_recovered_total", "Connections closed because serving them panicked."),
+		published: counters("publishes_total", "PUBLISH packets that were accepted.", "kind", "qos"),
+		dropped:   counter("deliveries_dropped_total", "Messages not delivered to a subscriber that is too slow."),
+		panics:    counter("panics_recovered_total", "Connections closed because serving them panicked."),
 	}
 	for qos, label := range [...]string{"0", "1"} {
-		m.telemetry[qos] = published.WithLabelValues("telemetry", label)
-		m.other[qos] = published.WithLabelValues("other", label)
+		m.telemetry[qos] = m.published.WithLabelValues("telemetry", label)
+		m.other[qos] = m.published.WithLabelValues("other", label)
 	}
+	return m
+}
+
+// register makes the metrics known. overdue is mochi's count of the QoS 1
+// messages that it dropped because too many were waiting for a subscriber.
+func (m *metrics) register(reg prometheus.Registerer, overdue *int64) error {
 	if reg == nil {
-		return m, nil
+		return nil
 	}
+	inflight := prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "tidegate_broker_inflight_dropped_total",
+		Help: "QoS 1 messages not kept for a subscriber that has too many un-acked ones.",
+	}, func() float64 { return float64(atomic.LoadInt64(overdue)) })
 	for _, c := range []prometheus.Collector{m.sockets, m.sessions, m.socketsClosed, m.logins, m.loginsRefused,
-		published, m.refused, m.resent, m.acks, m.ackSeconds, m.dropped, m.panics} {
+		m.published, m.refused, m.resent, m.acks, m.ackSeconds, m.dropped, m.panics, inflight} {
 		if err := reg.Register(c); err != nil {
-			return nil, fmt.Errorf("register the broker's metrics: %w", err)
+			return fmt.Errorf("register the broker's metrics: %w", err)
 		}
 	}
-	return m, nil
+	return nil
 }

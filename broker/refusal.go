@@ -4,6 +4,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Refusal is one line about something that was refused, for the log, for tail
@@ -11,7 +13,7 @@ import (
 // of kind qos0 begins with "accepted: ", and is a warning.
 type Refusal struct {
 	Kind     string // login, publish, subscribe, will, qos0, qos2, limit, full
-	User     string // as sent
+	User     string // as sent, made fit to be shown
 	OrgID    string // empty when nobody is logged in
 	DeviceID string // of the device that is logged in
 	Line     string
@@ -63,7 +65,7 @@ func (r *refused) take(now time.Time) bool {
 func (r *refusals) admit(user, kind string, now time.Time) (silenced int, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	k := refusalKey{shown(user, maxUserShown), kind}
+	k := refusalKey{user, kind}
 	e := r.last[k]
 	if e == nil {
 		e = r.remember(k, now)
@@ -98,6 +100,7 @@ func (r *refusals) remember(k refusalKey, now time.Time) *refused {
 
 // refuse tells of a refusal, unless too many like it were told lately.
 func (b *Broker) refuse(r Refusal) {
+	r.User = shown(r.User, maxUserShown)
 	silenced, ok := b.refusals.admit(r.User, r.Kind, b.opts.Now())
 	if !ok {
 		return
@@ -107,13 +110,20 @@ func (b *Broker) refuse(r Refusal) {
 		b.opts.Refused(r)
 		return
 	}
-	b.log.Warn("refused", "kind", r.Kind, "user", shown(r.User, maxUserShown), "line", r.Line, "silenced", silenced)
+	b.log.Warn("refused", "kind", r.Kind, "user", r.User, "line", r.Line, "silenced", silenced)
 }
 
-// shown cuts what a stranger sent to n bytes.
+// shown makes what a stranger sent fit for a line and a terminal: at most n
+// bytes, and no control characters.
 func shown(s string, n int) string {
-	if len(s) <= n {
-		return strings.Clone(s)
+	more := ""
+	if len(s) > n {
+		s, more = s[:n], "…"
 	}
-	return strings.ToValidUTF8(s[:n], "") + "…"
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, strings.Clone(s)) + more
 }

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -184,6 +185,7 @@ func (s *session) submit(payload []byte) bool {
 		OrgID: s.access.orgID, DeviceID: in.deviceID, Payload: payload,
 	}
 	if s.access.deviceID == "" {
+		m.DeviceID = strings.Clone(in.deviceID) // the payload may be cut; the packet is not kept
 		m.UID, _ = b.opts.Devices.Lookup(m.OrgID, m.DeviceID)
 	}
 	if in.qos > 0 {
