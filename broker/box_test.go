@@ -150,6 +150,7 @@ func (c *catalog) AllPorts(context.Context, func(store.Port) error) error { retu
 func (c *catalog) ListPorts(context.Context, string) ([]store.Port, error) {
 	return nil, nil
 }
+
 func (c *catalog) ListOrganizations(context.Context, store.Page) ([]store.Organization, error) {
 	return []store.Organization{{ID: "acme"}, {ID: "other"}}, nil
 }

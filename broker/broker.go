@@ -44,8 +44,10 @@ func New(o Options) (*Broker, error) {
 	}
 	o = o.withDefaults()
 	m := newMetrics()
-	b := &Broker{opts: o, log: o.Logger, metrics: m, begin: o.Now(),
-		accounts: make(map[string]*account), live: make(map[string]*session)}
+	b := &Broker{
+		opts: o, log: o.Logger, metrics: m, begin: o.Now(),
+		accounts: make(map[string]*account), live: make(map[string]*session),
+	}
 	b.mochi = mqtt.New(&mqtt.Options{
 		Capabilities: capabilities(),
 		// mochi logs whole packets, passwords among them.

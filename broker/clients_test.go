@@ -142,7 +142,10 @@ func TestPahoV3(t *testing.T) {
 	}
 	c.Publish("org/acme/device/d2/telemetry", 1, false, "x") // MQTT 3 can only hang up
 	select {
-	case <-lost:
+	case err := <-lost:
+		if err == nil {
+			t.Error("lost without an error")
+		}
 	case <-time.After(10 * time.Second):
 		t.Error("still connected")
 	}

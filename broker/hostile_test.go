@@ -208,18 +208,31 @@ func TestConnackProperties(t *testing.T) {
 
 // Large packets are read one after the other when they would take too much.
 func TestLargePackets(t *testing.T) {
-	t.Parallel()
 	x := newBox(t)
-	payload := strings.Repeat("x", 8<<20)
-	for i := range 6 {
+	payload := strings.Repeat("x", 1<<20)
+	x.listener.large = newBudget(3 << 20) // one at a time
+	peers := make([]*peer, 4)
+	for i := range peers {
 		p := x.device(i%2 == 0, "d1", fmt.Sprint(i))
-		go p.Write(p.publishPacket(telemetryD1, payload, 1, 1, 0))
-		defer p.ack()
+		peers[i] = p
+		go func() { _, _ = p.Write(p.publishPacket(telemetryD1, payload, 1, 1, 0)) }()
 	}
-	for _, m := range x.wal.taken(6) {
+	for _, m := range x.wal.taken(len(peers)) {
 		if len(m.Payload) != len(payload) {
 			t.Errorf("%d bytes", len(m.Payload))
 		}
+	}
+	for _, p := range peers {
+		p.ack()
+		p.ping()
+	}
+	stop := make(chan struct{})
+	time.AfterFunc(10*time.Second, func() { close(stop) })
+	for _, p := range peers {
+		_ = p.Close()
+	}
+	if n, ok := x.listener.large.acquire(3<<20, stop); !ok || n != 3<<20 { // all of it came back
+		t.Errorf("acquired %d %v", n, ok)
 	}
 }
 

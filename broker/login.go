@@ -167,8 +167,10 @@ func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 
 // refusal makes the line of something that a principal was refused.
 func (s *session) refusal(kind, what string) Refusal {
-	return Refusal{Kind: kind, User: s.user, OrgID: s.access.orgID, DeviceID: s.access.deviceID,
-		Line: "refused: user " + quoted(s.user) + " " + what}
+	return Refusal{
+		Kind: kind, User: s.user, OrgID: s.access.orgID, DeviceID: s.access.deviceID,
+		Line: "refused: user " + quoted(s.user) + " " + what,
+	}
 }
 
 func loginLine(user string, password bool, from net.Addr) string {

@@ -69,8 +69,10 @@ func (m *metrics) register(reg prometheus.Registerer, overdue *int64) error {
 		Name: "tidegate_broker_inflight_dropped_total",
 		Help: "QoS 1 messages not kept for a subscriber that has too many un-acked ones.",
 	}, func() float64 { return float64(atomic.LoadInt64(overdue)) })
-	for _, c := range []prometheus.Collector{m.sockets, m.sessions, m.socketsClosed, m.logins, m.loginsRefused,
-		m.published, m.refused, m.resent, m.acks, m.ackSeconds, m.dropped, m.panics, inflight} {
+	for _, c := range []prometheus.Collector{
+		m.sockets, m.sessions, m.socketsClosed, m.logins, m.loginsRefused,
+		m.published, m.refused, m.resent, m.acks, m.ackSeconds, m.dropped, m.panics, inflight,
+	} {
 		if err := reg.Register(c); err != nil {
 			return fmt.Errorf("register the broker's metrics: %w", err)
 		}

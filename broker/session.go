@@ -207,8 +207,10 @@ func (s *session) submit(payload []byte) bool {
 	switch {
 	case errors.Is(err, store.ErrFull):
 		b.metrics.refused.WithLabelValues("full").Inc()
-		b.refuse(Refusal{Kind: "full", User: s.user, OrgID: s.access.orgID, DeviceID: s.access.deviceID,
-			Line: "refused: user " + quoted(s.user) + " published while the log is full; it is told to come back. Fix: free disk space or bring the store back"})
+		b.refuse(Refusal{
+			Kind: "full", User: s.user, OrgID: s.access.orgID, DeviceID: s.access.deviceID,
+			Line: "refused: user " + quoted(s.user) + " published while the log is full; it is told to come back. Fix: free disk space or bring the store back",
+		})
 		s.expel(0x97, "log_full")
 	case errors.Is(err, store.ErrUnavailable):
 		s.expel(0x8B, "shutdown")

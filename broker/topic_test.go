@@ -119,8 +119,10 @@ func TestMatchesTelemetry(t *testing.T) {
 // What a device may read or write lies below its subtree, whatever the topic
 // looks like.
 func FuzzAccess(f *testing.F) {
-	for _, s := range []string{"org/acme/device/d1/telemetry", "org/acme/device/d2/telemetry", "$share/g/org/acme/device/d1/#",
-		"$share//org/acme/device/d1/#", "$Share/g/org/acme/device/d2/+", "org/acme/device/+/telemetry", "org/acme/device/d1/", "", "#", "/", "$share/", "org//device//telemetry"} {
+	for _, s := range []string{
+		"org/acme/device/d1/telemetry", "org/acme/device/d2/telemetry", "$share/g/org/acme/device/d1/#",
+		"$share//org/acme/device/d1/#", "$Share/g/org/acme/device/d2/+", "org/acme/device/+/telemetry", "org/acme/device/d1/", "", "#", "/", "$share/", "org//device//telemetry",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, topic string) {
