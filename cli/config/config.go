@@ -26,6 +26,7 @@ type Config struct {
 	Store struct {
 		FlushInterval time.Duration
 		FlushSize     int64
+		SettleAfter   time.Duration
 		KeepMonths    int // 0: for ever
 	}
 	DeadLetters struct {
@@ -53,6 +54,7 @@ func Default() Config {
 	c.Log.Unacked = 32 << 20
 	c.Store.FlushInterval = 10 * time.Minute
 	c.Store.FlushSize = 24 << 20
+	c.Store.SettleAfter = 10 * time.Minute
 	c.DeadLetters.KeepDays = 90
 	c.DeadLetters.MaxSize = 1 << 30
 	c.Auth.AccessTokenTTL = 15 * time.Minute

@@ -77,7 +77,7 @@ func TestFileFaults(t *testing.T) {
 	for name, c := range map[string]struct{ yaml, want string }{
 		"unknown section":    {"htpt:\n  listen: ':1'\n", `F line 1: unknown key "htpt"; did you mean "http"? Allowed: http, mqtt, log, store, deadletters, auth, logging, version`},
 		"unknown key":        {"http:\n  lissten: ':1'\n", `F line 2: unknown key "lissten" in http; did you mean "listen"? Allowed: listen`},
-		"key elsewhere":      {"store:\n  max_connections: 3\n", `F line 2: unknown key "max_connections" in store; did you mean "max_connections" in section "mqtt"? Allowed: flush_interval, flush_size, keep_months`},
+		"key elsewhere":      {"store:\n  max_connections: 3\n", `F line 2: unknown key "max_connections" in store; did you mean "max_connections" in section "mqtt"? Allowed: flush_interval, flush_size, settle_after, keep_months`},
 		"flat key":           {"mqtt_listen: ':1'\n", `F line 1: unknown key "mqtt_listen"; did you mean "listen" in section "mqtt"?`},
 		"nothing near":       {"log:\n  zzzzzz: 1\n", `F line 2: unknown key "zzzzzz" in log. Allowed: max_size, linger, window, unacked`},
 		"duplicate key":      {"log:\n  linger: 1ms\n  linger: 2ms\n", `F line 3: log.linger is given twice, first in line 2`},
@@ -176,7 +176,7 @@ func TestEnvironment(t *testing.T) {
 func TestEveryKeyHasAVariable(t *testing.T) {
 	other := map[string]string{
 		"http.listen": ":1", "mqtt.listen": ":2", "mqtt.max_connections": "3", "log.max_size": "4GiB", "log.linger": "5ms",
-		"log.window": "6MiB", "log.unacked": "7MiB", "store.flush_interval": "8s", "store.flush_size": "9MiB", "store.keep_months": "10",
+		"log.window": "6MiB", "log.unacked": "7MiB", "store.flush_interval": "8s", "store.flush_size": "9MiB", "store.settle_after": "9s", "store.keep_months": "10",
 		"deadletters.keep_days": "11", "deadletters.max_size": "12MiB", "auth.access_token_ttl": "13m", "logging.level": "debug", "logging.format": "json",
 	}
 	for _, path := range newTable(new(Config)).paths() {

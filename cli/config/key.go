@@ -22,6 +22,7 @@ func newTable(c *Config) table {
 		{"log.unacked", sizeValue{&c.Log.Unacked, 2 << 20, 1 << 34}},
 		{"store.flush_interval", durationValue{&c.Store.FlushInterval, 10 * millisecond, 24 * hour}},
 		{"store.flush_size", sizeValue{&c.Store.FlushSize, 64 << 10, 1 << 32}},
+		{"store.settle_after", durationValue{&c.Store.SettleAfter, 10 * millisecond, 30 * 24 * hour}},
 		{"store.keep_months", countValue{&c.Store.KeepMonths, 0, 1200, "months; 0 keeps all"}},
 		{"deadletters.keep_days", countValue{&c.DeadLetters.KeepDays, 1, 36_500, "days"}},
 		{"deadletters.max_size", sizeValue{&c.DeadLetters.MaxSize, 1 << 20, 1 << 44}},
