@@ -1,0 +1,173 @@
+package embedded
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"tidegate/store"
+)
+
+// The buckets of a month's file.
+var (
+	blocksBucket = []byte("blocks") // blockKey → block
+	hoursBucket  = []byte("hours")  // hourKey → uvarint length of stored, stored, duplicate; as store.Counts
+	stateBucket  = []byte("state")
+	stateKey     = []byte("state") // monthState
+)
+
+// monthState is what a month's file says of itself, in the transaction of its
+// data.
+type monthState struct {
+	log       store.LogID
+	applied   uint64 // log position up to which every reading of this month is here
+	stored    uint64 // readings ever stored
+	duplicate uint64 // readings found again
+	samples   uint64
+	blocks    uint64
+	bytes     uint64 // of the blocks
+	settled   uint64 // size of the file when it was last rewritten
+}
+
+const monthStateBytes = 16 + 7*8
+
+func (s *monthState) encode() []byte {
+	b := append(make([]byte, 0, monthStateBytes), s.log[:]...)
+	for _, v := range [...]uint64{s.applied, s.stored, s.duplicate, s.samples, s.blocks, s.bytes, s.settled} {
+		b = binary.BigEndian.AppendUint64(b, v)
+	}
+	return b
+}
+
+func (s *monthState) decode(b []byte) error {
+	if len(b) != monthStateBytes {
+		return fmt.Errorf("state has %d bytes", len(b))
+	}
+	copy(s.log[:], b)
+	for i, p := range [...]*uint64{&s.applied, &s.stored, &s.duplicate, &s.samples, &s.blocks, &s.bytes, &s.settled} {
+		*p = binary.BigEndian.Uint64(b[16+8*i:])
+	}
+	return nil
+}
+
+// readMonthState answers the state of the month's file; a new one has none.
+func readMonthState(tx *bbolt.Tx) (s monthState, err error) {
+	b := tx.Bucket(stateBucket)
+	if b == nil {
+		return s, nil
+	}
+	if err := s.decode(b.Get(stateKey)); err != nil {
+		return s, fileError(store.ErrInvalid, tx.DB().Path(), "is damaged: %v; %s", err, wayOut)
+	}
+	return s, nil
+}
+
+func writeMonthState(tx *bbolt.Tx, s *monthState) error {
+	b, err := tx.CreateBucketIfNotExists(stateBucket)
+	if err != nil {
+		return err
+	}
+	return b.Put(stateKey, s.encode())
+}
+
+const blockKeyBytes = 4 + 2 + 8
+
+// blockKey orders blocks by series and time, times before 1970 included.
+func blockKey(s store.Series, ts int64) []byte {
+	b := make([]byte, 0, blockKeyBytes)
+	b = binary.BigEndian.AppendUint32(b, s.UID)
+	b = binary.BigEndian.AppendUint16(b, s.Port)
+	return binary.BigEndian.AppendUint64(b, uint64(ts)^1<<63)
+}
+
+// keyOf reports whether k is a block of s, and where that starts.
+func keyOf(k []byte, s store.Series) (ts int64, ok bool) {
+	if len(k) != blockKeyBytes || binary.BigEndian.Uint32(k) != s.UID || binary.BigEndian.Uint16(k[4:]) != s.Port {
+		return 0, false
+	}
+	return int64(binary.BigEndian.Uint64(k[6:]) ^ 1<<63), true
+}
+
+func hourKey(hour int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(hour)^1<<63) }
+
+// addHours adds the tallies to the bucket of hours.
+func addHours(b *bbolt.Bucket, stored, duplicate store.HourCounts) error {
+	hours := map[int64]bool{}
+	for h := range stored {
+		hours[h] = true
+	}
+	for h := range duplicate {
+		hours[h] = true
+	}
+	for h := range hours {
+		k := hourKey(h)
+		s, d, err := splitHour(b.Get(k))
+		if err != nil {
+			return err
+		}
+		if s, err = store.MergeCounts(s, stored[h]); err != nil {
+			return err
+		}
+		if d, err = store.MergeCounts(d, duplicate[h]); err != nil {
+			return err
+		}
+		v := binary.AppendUvarint(nil, uint64(len(s)))
+		if err := b.Put(k, append(append(v, s...), d...)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func splitHour(v []byte) (stored, duplicate []byte, err error) {
+	if len(v) == 0 {
+		return nil, nil, nil
+	}
+	size, n := binary.Uvarint(v)
+	if n <= 0 || size > uint64(len(v)-n) {
+		return nil, nil, errors.New("tally of an hour is damaged")
+	}
+	return v[n : n+int(size)], v[n+int(size):], nil
+}
+
+// readHours adds the tallies of fromHour <= hour < toHour in b, which may be
+// nil, to stored and duplicate.
+func readHours(b *bbolt.Bucket, fromHour, toHour int64, stored, duplicate store.HourCounts) error {
+	if b == nil {
+		return nil
+	}
+	c := b.Cursor()
+	for k, v := c.Seek(hourKey(fromHour)); len(k) == 8; k, v = c.Next() {
+		hour := int64(binary.BigEndian.Uint64(k) ^ 1<<63)
+		if hour >= toHour {
+			break
+		}
+		s, d, err := splitHour(v)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(addHour(stored, hour, s), addHour(duplicate, hour, d)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func addHour(into store.HourCounts, hour int64, enc []byte) error {
+	if len(enc) == 0 {
+		return nil
+	}
+	c := into[hour]
+	if c == nil {
+		c = store.Counts{}
+		into[hour] = c
+	}
+	return c.Decode(enc)
+}
+
+// seriesOf answers the series of a block's key.
+func seriesOf(k []byte) store.Series {
+	return store.Series{UID: binary.BigEndian.Uint32(k), Port: binary.BigEndian.Uint16(k[4:])}
+}
