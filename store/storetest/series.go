@@ -36,13 +36,13 @@ func RunSeries(t *testing.T, open func(t testing.TB, dir string) store.SeriesSto
 	}
 }
 
-func testLog() store.LogID { return store.LogID{1, 2, 3, 15: 9} }
+func seriesLog() store.LogID { return store.LogID{1, 2, 3, 15: 9} }
 
 // openSeries opens a store and binds it to a log with plenty of records.
 func openSeries(t testing.TB, open func(testing.TB, string) store.SeriesStore, dir string) store.SeriesStore {
 	t.Helper()
 	s := open(t, dir)
-	must(t, s.Bind(store.Bounds{Log: testLog(), Head: math.MaxInt64}))
+	must(t, s.Bind(store.Bounds{Log: seriesLog(), Head: math.MaxInt64}))
 	return s
 }
 
@@ -157,10 +157,10 @@ func testSeriesBind(t *testing.T, open func(testing.TB, string) store.SeriesStor
 		defer s.Close()
 		return s.Bind(b)
 	}
-	if err := bind(store.Bounds{Log: testLog(), After: 5, Head: 10}); err == nil {
+	if err := bind(store.Bounds{Log: seriesLog(), After: 5, Head: 10}); err == nil {
 		t.Fatal("a new store took a log that has trimmed")
 	}
-	must(t, bind(store.Bounds{Log: testLog(), Head: 10}))
+	must(t, bind(store.Bounds{Log: seriesLog(), Head: 10}))
 	s := openSeries(t, open, dir)
 	appendItems(t, s, reading(20, 1, at("2025-09-06T12:00:00Z"), 1), reading(20, 1, at("2025-10-06T12:00:00Z"), 1))
 	flush(t, s)
@@ -170,8 +170,8 @@ func testSeriesBind(t *testing.T, open func(testing.TB, string) store.SeriesStor
 	must(t, s.Close())
 	for name, b := range map[string]store.Bounds{
 		"another log":          {Log: store.LogID{5}, Head: 100},
-		"the log ends before":  {Log: testLog(), Head: 19},
-		"the log has trimmed":  {Log: testLog(), After: 21, Head: 100},
+		"the log ends before":  {Log: seriesLog(), Head: 19},
+		"the log has trimmed":  {Log: seriesLog(), After: 21, Head: 100},
 		"another, shorter log": {Log: store.LogID{5}},
 	} {
 		err := bind(b)
@@ -181,7 +181,7 @@ func testSeriesBind(t *testing.T, open func(testing.TB, string) store.SeriesStor
 			t.Errorf("%s: no way out in %v", name, err)
 		}
 	}
-	must(t, bind(store.Bounds{Log: testLog(), After: 20, Head: 20}))
+	must(t, bind(store.Bounds{Log: seriesLog(), After: 20, Head: 20}))
 }
 
 func testSeriesFlush(t *testing.T, open func(testing.TB, string) store.SeriesStore) {

@@ -192,7 +192,7 @@ func (s *sim) reopen() {
 		must(s.t, s.s.Close())
 	}
 	s.s = s.open(s.t, s.dir)
-	must(s.t, s.s.Bind(store.Bounds{Log: testLog(), After: min(s.trimmed, s.s.Applied()), Head: s.seq}))
+	must(s.t, s.s.Bind(store.Bounds{Log: seriesLog(), After: min(s.trimmed, s.s.Applied()), Head: s.seq}))
 	applied := s.s.Applied()
 	b := store.Batch{Through: applied}
 	var want []store.Verdict
