@@ -3,6 +3,7 @@ package buffer
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -12,6 +13,12 @@ const (
 	// So much is worth a commit before Linger has passed: load is not stalled.
 	gatherRecords = 512
 	gatherBytes   = 64 << 10
+	// As many as the largest of so many commits before are worth one too: then
+	// most likely everybody who waited for those acks has answered, and waiting
+	// longer would only stall them. Fewer than sameLeast never are, so that a
+	// trickle keeps gathering.
+	sameCommits = 8
+	sameLeast   = 16
 	// So much goes into one commit at most, a single larger entry excepted.
 	commitBytes = 4 << 20
 
@@ -122,6 +129,7 @@ func (l *Log) cut(limit int64) ([]Item, int64) {
 		limit = commitBytes
 	}
 	items, size := l.queue, l.queued
+	l.pace.note(len(items))
 	l.queue, l.queued, l.enough = nil, 0, false
 	if size > limit {
 		n, taken := 0, int64(0)
@@ -138,6 +146,22 @@ func (l *Log) cut(limit int64) ([]Item, int64) {
 	l.queue = make([]Item, 0, min(len(items), 4096))
 	return items, size
 }
+
+// pace remembers how large the latest commits were.
+type pace struct {
+	sizes [sameCommits]int
+	next  int
+	same  int // entries that are worth a commit; 0: nothing is known yet
+}
+
+func (p *pace) note(n int) {
+	p.sizes[p.next] = n
+	p.next = (p.next + 1) % sameCommits
+	p.same = max(sameLeast, slices.Max(p.sizes[:]))
+}
+
+// reached reports whether n entries are as many as the latest commits had.
+func (p *pace) reached(n int) bool { return p.same > 0 && n >= p.same }
 
 // commit writes a group, acks it and hands it on. It answers an error when the
 // group will never be acked.

@@ -99,6 +99,7 @@ type Log struct {
 	unacked  int64      // bytes of queue and of the commit under way
 	enough   bool       // queue is worth a commit before Linger has passed
 	began    time.Time  // of the last commit
+	pace     pace
 	failure  error
 	closed   bool
 	stopping bool
@@ -222,7 +223,7 @@ func (l *Log) append(e Entry, droppable bool) error {
 	l.unacked += size
 	if len(l.queue) == 1 {
 		l.kick()
-	} else if !l.enough && (len(l.queue) >= gatherRecords || l.queued >= gatherBytes) {
+	} else if !l.enough && (len(l.queue) >= gatherRecords || l.queued >= gatherBytes || l.pace.reached(len(l.queue))) {
 		l.enough = true
 		l.kick()
 	}
