@@ -16,6 +16,9 @@ import (
 type folderLock struct{ f *os.File }
 
 func lockFolder(dir string) (*folderLock, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
 	path := filepath.Join(dir, "tidegate.lock")
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

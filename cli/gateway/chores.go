@@ -1,0 +1,104 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tidegate/api"
+	"tidegate/store"
+	"tidegate/store/embedded"
+)
+
+// startChores begins what the box does for itself until stop is closed:
+// rewriting quiet months compactly, retention, and a daily look at the disk.
+func (g *gateway) startChores(stop <-chan struct{}) *sync.WaitGroup {
+	g.reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "tidegate_gateway_disk_free_bytes", Help: "Bytes left on the file system of the data folder.",
+	}, func() float64 { return float64(g.diskNow().Free) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "tidegate_gateway_disk_days_left", Help: "Days until the disk is full at the present rate; -1: not known.",
+	}, func() float64 { return float64(g.diskNow().DaysLeft) }))
+
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { <-stop; cancel() })
+	wg.Go(func() {
+		every(stop, settleEvery, func() {
+			if err := g.files.series.Settle(ctx, g.o.Config.Store.SettleAfter); err != nil && ctx.Err() == nil {
+				g.log.Error("settle readings", "error", err)
+			}
+		})
+	})
+	wg.Go(func() {
+		every(stop, 24*time.Hour, func() {
+			if w := g.diskNow().warning(); w != "" {
+				g.log.Warn(w)
+			}
+			if n := g.o.Config.Store.KeepMonths; n > 0 {
+				if _, err := g.Apply(api.WithActor(ctx, api.Actor{Name: "retention"}), n); err != nil && ctx.Err() == nil {
+					g.log.Error("retention", "error", err)
+				}
+			}
+		})
+	})
+	return &wg
+}
+
+// KeepMonths implements api.Retention.
+func (g *gateway) KeepMonths() int { return g.o.Config.Store.KeepMonths }
+
+// Preview implements api.Retention.
+func (g *gateway) Preview(_ context.Context, keep int) ([]api.RetentionMonth, error) {
+	months, _ := g.files.series.ExpiredMonths(keep, time.Now())
+	return g.retentionMonths(months), nil
+}
+
+// Apply implements api.Retention: each month that goes is written to the audit
+// trail first.
+func (g *gateway) Apply(ctx context.Context, keep int) ([]api.RetentionMonth, error) {
+	preview, err := g.Preview(ctx, keep)
+	if err != nil || len(preview) == 0 {
+		return preview, err
+	}
+	for _, m := range preview {
+		after, err := json.Marshal(map[string]any{"keepMonths": keep, "bytes": m.Bytes})
+		if err != nil {
+			return nil, err
+		}
+		e := store.AuditEntry{At: now(), Actor: api.ActorName(ctx), Action: "readings.drop_month", Noun: "month", ID: m.Month, After: after}
+		if _, err := g.files.audit.Record(ctx, e); err != nil {
+			return nil, fmt.Errorf("record what retention drops: %w", err)
+		}
+	}
+	// A month with readings that wait in memory would be left for another time.
+	if err := g.flow.Flush(ctx); err != nil {
+		return nil, err
+	}
+	dropped, err := g.files.series.DropMonths(ctx, keep, time.Now())
+	gone := []api.RetentionMonth{}
+	for _, m := range preview {
+		if slices.ContainsFunc(dropped, func(d embedded.Month) bool { return d.String() == m.Month }) {
+			gone = append(gone, m)
+		}
+	}
+	return gone, err
+}
+
+func (g *gateway) retentionMonths(months []embedded.Month) []api.RetentionMonth {
+	out := []api.RetentionMonth{}
+	for _, m := range months {
+		r := api.RetentionMonth{Month: m.String()}
+		if st, err := os.Stat(filepath.Join(g.o.Dir, "series-"+r.Month+".db")); err == nil {
+			r.Bytes = st.Size()
+		}
+		out = append(out, r)
+	}
+	return out
+}

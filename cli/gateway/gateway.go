@@ -1,0 +1,309 @@
+// Package gateway puts the parts together: it opens them in order, lets
+// traffic in last, and on the way out closes the doors first and the files
+// last.
+//
+//	start: lock · secrets · catalogue, audit · state, readings · log · writer · live · api · broker
+//	stop:  broker · http · writer drained and flushed · log · files
+//
+// SIGTERM loses nothing: what was acked is stored or in the log. A failed
+// fsync of the log ends the process without another ack.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"tidegate/api"
+	"tidegate/broker"
+	"tidegate/cli/config"
+	"tidegate/ingest"
+	"tidegate/ingest/buffer"
+	"tidegate/ingest/live"
+	"tidegate/store"
+	"tidegate/web"
+)
+
+// Options are what a gateway is made of.
+type Options struct {
+	Dir       string
+	Config    config.Config
+	Warnings  []string // of the configuration, shown at start and in status
+	Version   string
+	BuildDate time.Time
+	Logger    *slog.Logger
+	Env       func(string) string
+	// NextPort lets a taken port give way to the next free one (the demo).
+	NextPort bool
+	// AckOnly leaves the store behind the log out: what remains is the cost of
+	// the acks (bench).
+	AckOnly bool
+}
+
+// Addrs are where a running gateway listens.
+type Addrs struct {
+	HTTP, MQTT, Socket string
+}
+
+// Grace is how long each stage of a stop may take.
+const (
+	brokerGrace = 5 * time.Second
+	httpGrace   = 5 * time.Second
+	drainGrace  = 20 * time.Second
+)
+
+// gateway is one that runs.
+type gateway struct {
+	o       Options
+	log     *slog.Logger
+	reg     *prometheus.Registry
+	began   time.Time
+	files   *files
+	buf     *buffer.Log
+	hub     *live.Hub
+	devices *ingest.Registry
+	flow    *ingest.Pipeline
+	admin   *api.Admin
+	api     *api.Server
+	broker  *broker.Broker
+	seen    *presences
+	addrs   Addrs
+	fatal   chan error
+}
+
+// Run serves until ctx ends, and then stops in order. ready is told once
+// everything accepts.
+func Run(ctx context.Context, o Options, ready func(Addrs)) error {
+	g := &gateway{o: o, log: o.Logger, reg: prometheus.NewRegistry(), began: time.Now(), fatal: make(chan error, 1)}
+	g.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, w := range o.Warnings {
+		g.log.Warn("configuration", "warning", w)
+	}
+	lock, err := lockFolder(o.Dir)
+	if err != nil {
+		return err
+	}
+	defer lock.unlock()
+	if g.files, err = openFiles(o, g.reg); err != nil {
+		return err
+	}
+	defer func() {
+		if err := g.files.close(); err != nil {
+			g.log.Error("close files", "error", err)
+		}
+	}()
+	return g.serve(ctx, ready)
+}
+
+func (g *gateway) serve(ctx context.Context, ready func(Addrs)) error {
+	if err := g.build(ctx); err != nil {
+		if g.buf != nil {
+			err = errors.Join(err, g.buf.Close())
+		}
+		return err
+	}
+	flow, stopFlow := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopFlow()
+	flowed := make(chan error, 1)
+	go func() { flowed <- g.runFlow(flow) }()
+
+	doors, err := g.listen(ctx)
+	if err != nil {
+		stopFlow()
+		return errors.Join(err, <-flowed, g.buf.Close())
+	}
+	stopChores := make(chan struct{})
+	chores := g.startChores(stopChores)
+	ready(g.addrs)
+
+	select {
+	case <-ctx.Done():
+	case err = <-g.fatal:
+		// Nothing may be acked or written any more; the supervisor starts us again.
+		return fmt.Errorf("the log is not to be trusted any more: %w", err)
+	case err = <-flowed:
+		flowed <- nil // it is waited for below
+		err = fmt.Errorf("the writer stopped: %w", err)
+	case err = <-doors.failed:
+	}
+	g.log.Info("stopping")
+	close(stopChores)
+	chores.Wait()
+	bctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), brokerGrace)
+	err = errors.Join(err, g.broker.Close(bctx))
+	cancel()
+	doors.shutdown(ctx)
+	g.drain()
+	stopFlow()
+	err = errors.Join(err, <-flowed, g.buf.Close())
+	g.log.Info("stopped")
+	return err
+}
+
+// build makes the parts, from the store to the broker; none accepts yet.
+func (g *gateway) build(ctx context.Context) error {
+	var err error
+	c := g.o.Config
+	g.buf, err = buffer.Open(buffer.Options{
+		Path: filepath.Join(g.o.Dir, "buffer.db"), MaxSize: c.Log.MaxSize, Linger: c.Log.Linger, Window: c.Log.Window, Unacked: c.Log.Unacked,
+		NoSync: noSync, Logger: g.log, Registerer: g.reg,
+		Fatal: func(err error) { g.fatal <- err },
+	})
+	if err != nil {
+		return err
+	}
+	if g.devices, err = ingest.NewRegistry(ctx, g.files.catalog, g.files.secrets.Device, time.Now); err != nil {
+		return err
+	}
+	if g.hub, err = live.New(live.Options{Registerer: g.reg}); err != nil {
+		return err
+	}
+	if g.seen, err = loadPresences(ctx, g.files.state); err != nil {
+		return err
+	}
+	g.flow, err = ingest.NewPipeline(ingest.Options{
+		Log: g.buf, Series: g.files.series, State: g.files.state, Registry: g.devices, Live: g.hub,
+		FlushInterval: c.Store.FlushInterval, FlushSize: c.Store.FlushSize, LogSize: c.Log.MaxSize,
+		BuildDate: g.o.BuildDate, LastReceived: g.seen.newest(),
+		Rejected: func(org, device, line string) {
+			g.log.Warn(line)
+			g.hub.Publish([]live.Event{{Kind: live.KindRejection, OrgID: org, DeviceID: device, At: now(), Line: line}})
+		},
+		Logger: g.log, Registerer: g.reg, Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	g.admin = api.NewAdmin(api.AdminOptions{
+		Catalog: g.files.catalog, Audit: g.files.audit, Registry: g.devices, Readings: g.files.series,
+		Disconnect: func(device, reason string) { g.broker.Disconnect(device, reason) },
+		Logger:     g.log,
+	})
+	mqtt, err := freeMQTT(c.MQTT.Listen, g.o.NextPort)
+	if err != nil {
+		return err
+	}
+	g.broker, err = broker.New(broker.Options{
+		Listen: mqtt, MaxConnections: c.MQTT.MaxConnections,
+		Submitter: g.flow, Authenticator: g.devices, Devices: g.devices,
+		Presence: g.seen.set,
+		Lifecycle: func(org, device, status, reason string, at time.Time) {
+			g.hub.Publish([]live.Event{{Kind: live.KindLifecycle, OrgID: org, DeviceID: device, At: store.Time(at.UnixMilli()), Status: status, Reason: reason}})
+		},
+		Refused: func(r broker.Refusal) {
+			g.log.Warn(r.Line)
+			g.hub.Publish([]live.Event{{Kind: live.KindRejection, OrgID: r.OrgID, DeviceID: r.DeviceID, At: now(), Reason: r.Kind, Line: r.Line}})
+		},
+		Logger: g.log, Registerer: g.reg,
+	})
+	if err != nil {
+		return err
+	}
+	keys, err := jwtKeys(g.files.secrets.JWT, g.o.Env)
+	if err != nil {
+		return err
+	}
+	g.api, err = api.New(api.Options{
+		Admin: g.admin, Readings: g.files.series, Letters: g.files.state, Pipeline: g.flow, Live: g.hub,
+		Keys: keys, AccessTokenTTL: c.Auth.AccessTokenTTL, Version: g.o.Version,
+		Presence: g.seen.get, Status: g.status, Retention: g, Ready: g.ready,
+		Metrics: promhttp.HandlerFor(g.reg, promhttp.HandlerOpts{}), Page: web.Handler(),
+		Logger: g.log, Registerer: g.reg,
+	})
+	return err
+}
+
+func now() store.Time { return store.Time(time.Now().UnixMilli()) }
+
+func (g *gateway) runFlow(ctx context.Context) error {
+	if !g.o.AckOnly {
+		return g.flow.Run(ctx)
+	}
+	r, err := g.buf.Reader(g.flow.Cursor())
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	r.SetAway(true) // the log is not paced to it
+	<-ctx.Done()
+	return nil
+}
+
+// drain waits until everything acked is applied, within its grace: what is
+// left stays in the log and is applied at the next start.
+func (g *gateway) drain() {
+	if g.o.AckOnly {
+		return
+	}
+	deadline := time.Now().Add(drainGrace)
+	for time.Now().Before(deadline) {
+		_, head := g.buf.Bounds()
+		if g.buf.Depth().Unacked == 0 && g.flow.Cursor() >= head || g.flow.Trouble() != "" || g.buf.Full() {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// door is what listens for HTTP.
+type door struct {
+	servers []*http.Server
+	failed  chan error
+}
+
+func (d *door) shutdown(ctx context.Context) {
+	sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), httpGrace)
+	defer cancel()
+	for _, s := range d.servers {
+		if err := s.Shutdown(sctx); err != nil {
+			_ = s.Close()
+		}
+	}
+}
+
+func (d *door) serve(s *http.Server, l net.Listener) {
+	d.servers = append(d.servers, s)
+	go func() {
+		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			d.failed <- fmt.Errorf("serve %s: %w", l.Addr(), err)
+		}
+	}()
+}
+
+// listen opens the doors: the socket, HTTP, and MQTT last.
+func (g *gateway) listen(ctx context.Context) (*door, error) {
+	d := &door{failed: make(chan error, 2)}
+	socket, err := listenSocket(filepath.Join(g.o.Dir, "admin.sock"))
+	if err != nil {
+		return nil, err
+	}
+	web, err := listenTCP(g.o.Config.HTTP.Listen, g.o.NextPort)
+	if err != nil {
+		return nil, errors.Join(err, socket.Close())
+	}
+	addr, err := g.broker.Start(ctx)
+	if err != nil {
+		return nil, errors.Join(err, socket.Close(), web.Close())
+	}
+	g.addrs = Addrs{HTTP: web.Addr().String(), MQTT: addr.String(), Socket: socket.Addr().String()}
+	d.serve(g.api.AdminHTTP(), socket)
+	d.serve(g.api.HTTP(), web)
+	return d, nil
+}
+
+// ready answers why the gateway is not ready; nil when it is.
+func (g *gateway) ready() error {
+	if g.addrs.MQTT == "" {
+		return errors.New("starting")
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+
+	"tidegate/broker"
+)
+
+// maxSocketPath is the longest path of a Unix socket that we use; the kernel
+// allows 107 bytes.
+const maxSocketPath = 100
+
+// listenSocket opens the owner-only socket. A socket left over from a killed
+// server is replaced: the folder's lock says that nobody serves on it.
+func listenSocket(path string) (net.Listener, error) {
+	if len(path) > maxSocketPath {
+		return nil, fmt.Errorf("the path of the socket %s has %d bytes, and at most %d work: give a shorter folder with --data", path, len(path), maxSocketPath)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("remove the old socket: %w", err)
+	}
+	old := syscall.Umask(0o177)
+	l, err := net.Listen("unix", path)
+	syscall.Umask(old)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	return l, nil
+}
+
+// listenTCP opens an address, or with next the first free port from there on.
+func listenTCP(addr string, next bool) (net.Listener, error) {
+	for range 100 {
+		l, err := net.Listen("tcp", addr)
+		if err == nil {
+			return l, nil
+		}
+		if !next || !errors.Is(err, syscall.EADDRINUSE) {
+			return nil, explainListen(addr, err)
+		}
+		if addr, err = nextPort(addr); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("no free port up to %s", addr)
+}
+
+// explainListen adds the likely owner and the way out to the error of a taken
+// port.
+func explainListen(addr string, err error) error {
+	const way = "choose another with TIDEGATE_HTTP_LISTEN=127.0.0.1:8081 or http.listen in config.yaml"
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("listen for HTTP on %s: %w; %s", addr, err, way)
+	}
+	by := ""
+	if _, p, serr := net.SplitHostPort(addr); serr == nil {
+		if port, cerr := strconv.Atoi(p); cerr == nil {
+			if owner := broker.PortOwner(port); owner != "" {
+				by = ", likely by " + owner
+			}
+		}
+	}
+	return fmt.Errorf("listen for HTTP on %s: the port is taken%s: stop that program, or %s: %w", addr, by, way, err)
+}
+
+func nextPort(addr string) (string, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", fmt.Errorf("address %q: %w", addr, err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil || n >= 65535 {
+		return "", fmt.Errorf("address %q has no next port", addr)
+	}
+	return net.JoinHostPort(host, strconv.Itoa(n+1)), nil
+}
+
+// freeMQTT answers the configured MQTT address, or with NextPort the first one
+// from there on that is free now.
+func freeMQTT(addr string, next bool) (string, error) {
+	if !next {
+		return addr, nil
+	}
+	l, err := listenTCP(addr, true)
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}

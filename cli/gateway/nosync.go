@@ -1,0 +1,5 @@
+//go:build nosync
+
+package gateway
+
+const noSync = true

@@ -1,0 +1,73 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"tidegate/store"
+)
+
+// presences is what was last known of each device: kept in the state's file,
+// and in memory for whoever asks.
+type presences struct {
+	state store.State
+	mu    sync.RWMutex
+	seen  map[uint32]store.Presence
+}
+
+// loadPresences reads what was known. Nobody is online before the doors open.
+func loadPresences(ctx context.Context, state store.State) (*presences, error) {
+	seen, err := state.AllPresence(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load presence: %w", err)
+	}
+	for uid, p := range seen {
+		p.Online = false
+		seen[uid] = p
+	}
+	if seen == nil {
+		seen = map[uint32]store.Presence{}
+	}
+	return &presences{state: state, seen: seen}, nil
+}
+
+func (p *presences) set(uid uint32, now store.Presence) {
+	p.mu.Lock()
+	p.seen[uid] = now
+	p.mu.Unlock()
+	p.state.SetPresence(uid, now)
+}
+
+func (p *presences) get(uid uint32) store.Presence {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.seen[uid]
+}
+
+// online answers how many devices are connected.
+func (p *presences) online() int {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	n := 0
+	for _, s := range p.seen {
+		if s.Online {
+			n++
+		}
+	}
+	return n
+}
+
+// newest answers the last time at which any device was heard of.
+func (p *presences) newest() time.Time {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	var t time.Time
+	for _, s := range p.seen {
+		if s.LastSeen.After(t) {
+			t = s.LastSeen
+		}
+	}
+	return t
+}
