@@ -1,0 +1,222 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"tidegate/api/client"
+)
+
+// login answers a user name and a password; it is asked at each connect, so
+// that short-lived ones may be renewed.
+type login func(context.Context) (user, password string, err error)
+
+// grantTTL is how long a login made for a replay lasts.
+const grantTTL = time.Hour
+
+// grantLogin answers short-lived logins that publish for every device of an
+// organization.
+func grantLogin(cl *client.Client, org string) login {
+	return func(ctx context.Context) (string, string, error) {
+		g, err := cl.Grant(ctx, org, grantTTL)
+		return g.Name, g.Secret, err
+	}
+}
+
+// publisher sends telemetry with QoS 1 over one connection, in order, with a
+// bounded number without ack. After a broken connection it sends again, in the
+// same order, what was not acked: the server's deduplication makes that safe.
+type publisher struct {
+	addr   string
+	login  login
+	client string // MQTT client id
+	window int
+	acked  func(messages int)
+	warn   func(format string, args ...any)
+
+	conn    mqtt.Client
+	pending []outgoing
+}
+
+// outgoing is a message without ack.
+type outgoing struct {
+	topic   string
+	payload []byte
+	token   mqtt.Token
+}
+
+// reconnects is how often in a row a connection may fail without a single ack.
+const reconnects = 8
+
+// connectionTimeout bounds one attempt to connect.
+const connectionTimeout = 10 * time.Second
+
+// publish sends one message; it blocks while the window is full.
+func (p *publisher) publish(ctx context.Context, topic string, payload []byte) error {
+	if p.conn == nil {
+		if err := p.connect(ctx); err != nil {
+			return err
+		}
+	}
+	for len(p.pending) >= p.window {
+		if err := p.await(ctx); err != nil {
+			return err
+		}
+	}
+	p.pending = append(p.pending, outgoing{topic, payload, p.conn.Publish(topic, 1, false, payload)})
+	return p.reap(ctx)
+}
+
+// reap takes the acks that are there already.
+func (p *publisher) reap(ctx context.Context) error {
+	for len(p.pending) > 0 {
+		select {
+		case <-p.pending[0].token.Done():
+			if err := p.await(ctx); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// flush waits until everything is acked.
+func (p *publisher) flush(ctx context.Context) error {
+	for len(p.pending) > 0 {
+		if err := p.await(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drain waits for what is in flight and gives up what the connection loses.
+func (p *publisher) drain(ctx context.Context) {
+	for len(p.pending) > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.pending[0].token.Done():
+		}
+		if p.pending[0].token.Error() == nil && p.acked != nil {
+			p.acked(1)
+		}
+		p.pending = p.pending[1:]
+	}
+}
+
+// await waits for the oldest ack.
+func (p *publisher) await(ctx context.Context) error {
+	failed := 0
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-p.pending[0].token.Done():
+		}
+		err := p.pending[0].token.Error()
+		if err == nil {
+			p.pending[0] = outgoing{}
+			p.pending = p.pending[1:]
+			if p.acked != nil {
+				p.acked(1)
+			}
+			return nil
+		}
+		if failed++; failed > reconnects {
+			return fmt.Errorf("publish to %s: the connection broke %d times without an ack: %w", p.pending[0].topic, failed, err)
+		}
+		p.warn("the connection broke (%v); connecting again", err)
+		if err := pause(ctx, time.Duration(failed-1)*time.Second); err != nil {
+			return err
+		}
+		if err := p.reconnect(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (p *publisher) reconnect(ctx context.Context) error {
+	p.conn.Disconnect(0)
+	var err error
+	for attempt := range reconnects {
+		if err = p.connect(ctx); err == nil {
+			for i, m := range p.pending {
+				p.pending[i].token = p.conn.Publish(m.topic, 1, false, m.payload)
+			}
+			return nil
+		}
+		if e := pause(ctx, time.Duration(attempt+1)*time.Second); e != nil {
+			return e
+		}
+	}
+	return err
+}
+
+func (p *publisher) connect(ctx context.Context) error {
+	user, password, err := p.login(ctx)
+	if err != nil {
+		return fmt.Errorf("get a login for MQTT: %w", err)
+	}
+	o := mqtt.NewClientOptions().AddBroker("tcp://" + p.addr).SetClientID(p.client).
+		SetUsername(user).SetPassword(password).SetCleanSession(true).SetOrderMatters(false).
+		SetAutoReconnect(false).SetConnectRetry(false).SetConnectTimeout(connectionTimeout).
+		SetKeepAlive(30 * time.Second).SetMessageChannelDepth(0)
+	p.conn = mqtt.NewClient(o)
+	t := p.conn.Connect()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.Done():
+	}
+	if err := t.Error(); err != nil {
+		return fmt.Errorf("connect to MQTT at %s as %s: %w", p.addr, user, err)
+	}
+	return nil
+}
+
+// close ends the connection; what is without ack stays so.
+func (p *publisher) close() {
+	if p.conn != nil {
+		p.conn.Disconnect(100)
+	}
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// reachable turns the address of a listener into one to connect to.
+func reachable(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return listen
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return listen
+}
+
+// newClientID answers a client id of which there is one.
+func newClientID(prefix string) string {
+	var b [6]byte
+	_, _ = rand.Read(b[:]) // never fails: see crypto/rand
+	return prefix + "-" + hex.EncodeToString(b[:])
+}

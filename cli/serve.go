@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+
+	"tidegate/cli/config"
+	"tidegate/cli/gateway"
+)
+
+// serveFlag is a setting that has a flag of its own.
+type serveFlag struct {
+	name, path, what string
+	text             string
+}
+
+func serveFlags() []*serveFlag {
+	return []*serveFlag{
+		{name: "http-listen", path: "http.listen", what: "address of the web page and API, such as 127.0.0.1:8080"},
+		{name: "mqtt-listen", path: "mqtt.listen", what: "address for devices, such as 127.0.0.1:1883"},
+		{name: "log-level", path: "logging.level", what: "debug, info, warn or error"},
+	}
+}
+
+func (p *program) serveVerb() *cobra.Command {
+	var file string
+	var ackOnly bool
+	flags := serveFlags()
+	var c *cobra.Command
+	c = verb("serve", "Serve the data folder until SIGTERM or Ctrl-C", func(ctx context.Context, _ []string) error {
+		set := map[string]string{}
+		for _, f := range flags {
+			if c.Flags().Changed(f.name) {
+				set[f.path] = f.text
+			}
+		}
+		cfg, warnings, err := p.settings(file, set)
+		if err != nil {
+			return err
+		}
+		o := p.gatewayOptions(cfg, warnings)
+		o.AckOnly = ackOnly
+		stopWatch := func() {}
+		defer func() { stopWatch() }()
+		return gateway.Run(ctx, o, func(a gateway.Addrs) {
+			stopWatch = p.tellSupervisor(ctx, o.Logger)
+			o.Logger.Info("ready", "http", a.HTTP, "mqtt", a.MQTT, "data", p.dir, "version", p.Version)
+		})
+	})
+	c.Long = c.Short + ".\n\nSettings, strongest first: flags, the environment (TIDEGATE_HTTP_LISTEN=127.0.0.1:8080), --config FILE or DIR/config.yaml,\n" +
+		"the defaults. It logs to standard error."
+	c.Flags().StringVar(&file, "config", "", "configuration file (default DIR/config.yaml, if there is one)")
+	for _, f := range flags {
+		c.Flags().StringVar(&f.text, f.name, "", f.what)
+	}
+	c.Flags().BoolVar(&ackOnly, "ack-only", false, "measure: ack without storing")
+	if err := c.Flags().MarkHidden("ack-only"); err != nil {
+		panic(err) // declared a line above
+	}
+	return c
+}
+
+func (p *program) gatewayOptions(cfg config.Config, warnings []string) gateway.Options {
+	return gateway.Options{
+		Dir: p.dir, Config: cfg, Warnings: warnings, Logger: p.logger(cfg.Logging.Level, cfg.Logging.Format),
+		Version: p.Version, BuildDate: p.built(), Env: p.getenv,
+	}
+}
+
+func (p *program) logger(level, format string) *slog.Logger {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		l = slog.LevelInfo // the configuration allows no other
+	}
+	o := &slog.HandlerOptions{Level: l}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(p.Stderr, o))
+	}
+	return slog.New(slog.NewTextHandler(p.Stderr, o))
+}
+
+// tellSupervisor tells systemd, if that started this process, that it is ready,
+// that it lives, and that it stops.
+func (p *program) tellSupervisor(ctx context.Context, log *slog.Logger) (stop func()) {
+	tell := func(state string) {
+		if _, err := daemon.SdNotify(false, state); err != nil {
+			log.Warn("tell systemd", "state", state, "error", err)
+		}
+	}
+	tell(daemon.SdNotifyReady)
+	unhook := context.AfterFunc(ctx, func() { tell(daemon.SdNotifyStopping) })
+	every, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		log.Warn("ask systemd for its watchdog", "error", err)
+	}
+	done := make(chan struct{})
+	if every > 0 {
+		go func() {
+			tick := time.NewTicker(every / 2)
+			defer tick.Stop()
+			for {
+				select {
+				case <-done:
+					return
+				case <-tick.C:
+					tell(daemon.SdNotifyWatchdog)
+				}
+			}
+		}()
+	}
+	return func() {
+		unhook()
+		close(done)
+	}
+}

@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"tidegate/api/client"
+	"tidegate/store"
+)
+
+// tailEvent is one line of tail.
+type tailEvent struct {
+	Type     string      `json:"type"` // reading, lifecycle, rejection, skipped
+	At       *store.Time `json:"at,omitempty"`
+	OrgID    string      `json:"orgId,omitempty"`
+	DeviceID string      `json:"deviceId,omitempty"`
+	Port     string      `json:"port,omitempty"`
+	Status   string      `json:"status,omitempty"`
+	Reason   string      `json:"reason,omitempty"`
+	Line     string      `json:"line,omitempty"`
+	Skipped  uint64      `json:"skipped,omitempty"`
+	*store.Reading
+}
+
+func (p *program) tailVerb() *cobra.Command {
+	var devices, kinds []string
+	var port int
+	c := verb("tail", "Watch readings, connects and rejections as they happen", func(ctx context.Context, _ []string) error {
+		all := []string{client.KindReadings, client.KindLifecycle, client.KindRejections}
+		for _, k := range kinds {
+			if !slices.Contains(all, k) {
+				return usage("--kind %s: use readings, lifecycle or rejections", k)
+			}
+		}
+		if port > 65535 || port >= 0 && len(devices) == 0 {
+			return usage("--port is a number from 0 to 65535 and needs --device")
+		}
+		s := client.Subscription{Kinds: kinds}
+		if port >= 0 {
+			for _, d := range devices {
+				s.Ports = append(s.Ports, client.LivePort{DeviceID: d, PortNumber: uint16(port)})
+			}
+		}
+		cl, err := p.connect()
+		if err != nil {
+			return err
+		}
+		t := &tailer{p: p, devices: devices, csv: csv.NewWriter(p.Stdout)}
+		return cl.Tail(ctx, s, t.message)
+	})
+	c.Example = "  tidegate tail --device d1\n  tidegate tail --kind rejections"
+	c.Flags().StringSliceVar(&devices, "device", nil, "of this device alone (may be repeated)")
+	c.Flags().IntVar(&port, "port", -1, "of this port number alone; needs --device")
+	c.Flags().StringSliceVar(&kinds, "kind", nil, "readings, lifecycle or rejections (default all)")
+	return c
+}
+
+// tailer prints live messages.
+type tailer struct {
+	p       *program
+	devices []string
+	csv     *csv.Writer
+	titled  bool
+}
+
+func (t *tailer) message(m client.LiveMessage) error {
+	var events []tailEvent
+	switch m.Type {
+	case "readings":
+		for _, r := range m.Items {
+			events = append(events, tailEvent{Type: "reading", Reading: &r})
+		}
+	case "lifecycle", "rejection":
+		events = append(events, tailEvent{
+			Type: m.Type, At: &m.At, OrgID: m.OrgID, DeviceID: m.DeviceID, Port: m.Port, Status: m.Status, Reason: m.Reason, Line: m.Line,
+		})
+	}
+	if m.Skipped > 0 {
+		events = append(events, tailEvent{Type: "skipped", Skipped: m.Skipped})
+	}
+	for _, e := range events {
+		if e.Type != "skipped" && len(t.devices) > 0 && !slices.Contains(t.devices, e.device()) {
+			continue
+		}
+		if err := t.print(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e tailEvent) device() string {
+	if e.Reading != nil {
+		return e.Reading.DeviceID
+	}
+	return e.DeviceID
+}
+
+func (t *tailer) print(e tailEvent) error {
+	switch t.p.output {
+	case "json":
+		b, err := json.Marshal(e)
+		if err != nil {
+			return fmt.Errorf("encode event: %w", err)
+		}
+		return t.p.print(string(b) + "\n")
+	case "csv":
+		if !t.titled {
+			t.titled = true
+			if err := t.csv.Write([]string{"type", "at", "deviceId", "port", "rawValue", "calibratedValue", "quality", "text"}); err != nil {
+				return err
+			}
+		}
+		row := []string{e.Type, csvCell(e.At), e.device(), e.Port, "", "", "", e.text()}
+		if r := e.Reading; r != nil {
+			row = []string{e.Type, r.TS.String(), r.DeviceID, strconv.Itoa(int(r.PortNumber)), csvCell(r.RawValue), csvCell(r.CalibratedValue), r.Quality, ""}
+		}
+		if err := t.csv.Write(row); err != nil {
+			return err
+		}
+		t.csv.Flush()
+		return t.csv.Error()
+	default:
+		if r := e.Reading; r != nil {
+			line := fmt.Sprintf("%s  %s port %d  %s  %s", tableCell(r.TS), r.DeviceID, r.PortNumber, tableCell(r.CalibratedValue), r.Quality)
+			for _, f := range r.Flags {
+				line += " " + f
+			}
+			return t.p.print(line + "\n")
+		}
+		at := ""
+		if e.At != nil {
+			at = tableCell(e.At) + "  "
+		}
+		return t.p.print(at + tableCell(e.text()) + "\n")
+	}
+}
+
+func (e tailEvent) text() string {
+	switch e.Type {
+	case "lifecycle":
+		if e.Reason != "" {
+			return fmt.Sprintf("%s is %s (%s)", e.DeviceID, e.Status, e.Reason)
+		}
+		return fmt.Sprintf("%s is %s", e.DeviceID, e.Status)
+	case "skipped":
+		return fmt.Sprintf("%d events passed over: this terminal is slower than they come", e.Skipped)
+	}
+	return e.Line
+}
