@@ -20,6 +20,7 @@ type contextKey int
 
 const (
 	actorKey contextKey = iota
+	principalKey
 	peerKey
 	requestIDKey
 )

@@ -131,9 +131,7 @@ func (s *Server) serveLive(c echo.Context) error {
 	go func() { cancel(l.read(ctx, cancel)) }()
 	go l.ping(ctx, cancel)
 	l.write(ctx, cancel)
-	if err := context.Cause(ctx); err != nil {
-		l.refuse(err)
-	}
+	l.refuse(context.Cause(ctx))
 	return nil
 }
 
@@ -210,7 +208,9 @@ var errGone = errors.New("live client is gone")
 func (l *liveConn) read(ctx context.Context, cancel context.CancelCauseFunc) error {
 	var sub *live.Sub
 	for {
-		_, b, err := l.conn.Read(ctx)
+		// Not under ctx: a cancelled read breaks the connection, and the client
+		// is to be told why it goes. CloseNow ends it.
+		_, b, err := l.conn.Read(context.WithoutCancel(ctx))
 		if err != nil {
 			return errGone
 		}
@@ -288,7 +288,7 @@ func (l *liveConn) ping(ctx context.Context, cancel context.CancelCauseFunc) {
 			return
 		case <-t.C:
 		}
-		pong, stop := context.WithTimeout(ctx, liveWritePatience)
+		pong, stop := context.WithTimeout(context.WithoutCancel(ctx), liveWritePatience)
 		err := l.conn.Ping(pong)
 		stop()
 		if err != nil {
@@ -353,7 +353,7 @@ func (l *liveConn) send(ctx context.Context, m LiveMessage) error {
 }
 
 func (l *liveConn) sendBytes(ctx context.Context, b []byte) error {
-	ctx, stop := context.WithTimeout(ctx, liveWritePatience)
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), liveWritePatience)
 	defer stop()
 	return l.conn.Write(ctx, websocket.MessageText, b)
 }

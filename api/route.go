@@ -59,6 +59,9 @@ func route[I, O any](s *Server, op huma.Operation, h func(context.Context, *I) (
 		op.Security = []map[string][]string{}
 	}
 	s.document(&op)
+	// The library would read, and judge, a body that is described to it.
+	stream := op.RequestBody
+	op.RequestBody = nil
 	known := queryParams(reflect.TypeFor[I]())
 	op.Middlewares = append(op.Middlewares, func(ctx huma.Context, next func(huma.Context)) {
 		if p := checkQuery(ctx, known); p != nil {
@@ -78,6 +81,9 @@ func route[I, O any](s *Server, op huma.Operation, h func(context.Context, *I) (
 		}
 		return out, nil
 	})
+	if stream != nil {
+		s.api.OpenAPI().Paths[op.Path].Post.RequestBody = stream
+	}
 }
 
 // document adds what all operations have in common.

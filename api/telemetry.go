@@ -25,7 +25,7 @@ type telemetryInput struct {
 	hc       huma.Context
 }
 
-// Resolve keeps the request: its credentials come before its body.
+// Resolve keeps the request, whose body is read by the handler.
 func (i *telemetryInput) Resolve(ctx huma.Context) []error {
 	i.hc = ctx
 	return nil
@@ -35,9 +35,27 @@ func (i *telemetryInput) Resolve(ctx huma.Context) []error {
 // come back.
 const ackPatience = 15 * time.Second
 
+const telemetryPath = "/api/v1/telemetry"
+
+// device answers who sends telemetry.
+func (s *Server) device(r *http.Request) (*ingest.Principal, error) {
+	name, secret, ok := r.BasicAuth()
+	if !ok {
+		return nil, errDeviceRefused()
+	}
+	who, err := s.admin.o.Registry.Login(name, []byte(secret))
+	if errors.Is(err, ingest.ErrRefused) {
+		return nil, errDeviceRefused()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("log in %q: %w", name, err)
+	}
+	return who, nil
+}
+
 func (s *Server) routeTelemetry() {
 	route(s, huma.Operation{
-		OperationID: "post-telemetry", Method: http.MethodPost, Path: "/api/v1/telemetry", Tags: []string{"telemetry"},
+		OperationID: "post-telemetry", Method: http.MethodPost, Path: telemetryPath, Tags: []string{"telemetry"},
 		Summary:       "Hand in readings as a device; 202 means that they are on disk",
 		Description:   "The body is as over MQTT. What becomes of each reading is told by the ledger and the dead letters.",
 		DefaultStatus: http.StatusAccepted,
@@ -50,17 +68,9 @@ func (s *Server) routeTelemetry() {
 func (s *Server) postTelemetry(ctx context.Context, in *telemetryInput) (*answer[Receipt], error) {
 	c := humaecho.Unwrap(in.hc)
 	r := c.Request()
-	name, secret, ok := r.BasicAuth()
-	var who *ingest.Principal
-	err := ingest.ErrRefused
-	if ok {
-		who, err = s.admin.o.Registry.Login(name, []byte(secret))
-	}
-	if errors.Is(err, ingest.ErrRefused) {
+	who, ok := ctx.Value(principalKey).(*ingest.Principal)
+	if !ok {
 		return nil, errDeviceRefused()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("log in %q: %w", name, err)
 	}
 	m := &ingest.Message{Source: ingest.SourceHTTP, Principal: who.Name, OrgID: who.OrgID, DeviceID: in.DeviceID}
 	switch {
@@ -78,6 +88,7 @@ func (s *Server) postTelemetry(ctx context.Context, in *telemetryInput) (*answer
 			m.UID = d.UID
 		}
 	}
+	var err error
 	m.Payload, err = io.ReadAll(http.MaxBytesReader(c.Response().Writer, r.Body, ingest.MaxPacketBytes))
 	if err != nil {
 		return nil, importError(err, "")

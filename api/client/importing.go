@@ -56,8 +56,15 @@ func (c *Client) ImportReadings(ctx context.Context, csv io.Reader, o ImportOpti
 	if o.Gzip {
 		h.Set("Content-Encoding", "gzip")
 	}
-	// Hiding the reader's type keeps the transport from treating it specially.
-	body := struct{ io.Reader }{csv}
+	// The pipe lets go of a reader that stalls (a terminal) when ctx ends; a
+	// Read under way ends by itself.
+	body, feed := io.Pipe()
+	defer func() { _ = body.Close() }()
+	defer context.AfterFunc(ctx, func() { _ = feed.CloseWithError(ctx.Err()) })()
+	go func() {
+		_, err := io.Copy(feed, csv)
+		_ = feed.CloseWithError(err) // never fails
+	}()
 	resp, err := c.send(ctx, request{method: http.MethodPost, path: "/imports/readings", query: v, body: body, header: h})
 	if err != nil {
 		return ImportCounts{}, fmt.Errorf("import readings: %w", err)

@@ -17,10 +17,10 @@ import (
 type Problem struct {
 	Status    int            `json:"status"`
 	Title     string         `json:"title"`
-	Detail    string         `json:"detail"`
+	Detail    string         `json:"detail,omitempty"`
 	Code      string         `json:"code"` // not_found, conflict, invalid, unavailable, full, …
-	RequestID string         `json:"requestId"`
-	Errors    []ProblemField `json:"errors"`
+	RequestID string         `json:"requestId,omitempty"`
+	Errors    []ProblemField `json:"errors,omitempty"`
 	// RetryAfter is how long the server asks to wait; 0: it did not say.
 	RetryAfter time.Duration `json:"-"`
 }

@@ -1,0 +1,459 @@
+package api
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"tidegate/api/client"
+	"tidegate/ingest"
+	"tidegate/ingest/live"
+	"tidegate/store"
+)
+
+func TestTelemetry(t *testing.T) {
+	b := newBox(t).withSample(t)
+	ctx := t.Context()
+	watch := must[*live.Sub](t)(b.hub.Subscribe(live.Filter{Kinds: live.AllKinds}))
+	defer watch.Close()
+	c := b.remote(t, "")
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	id := must[string](t)(c.PostTelemetry(ctx, "SN1", "S", "", []byte(`{"ts":"`+now.Format(store.TimeFormat)+`","readings":[{"port":1,"value":230.5}]}`)))
+	if id == "" {
+		t.Error("no message id")
+	}
+	must[live.Batch](t)(watch.Next(ctx))
+	l := must[client.List[store.Reading]](t)(b.local.Readings(ctx, client.ReadingQuery{DeviceIDs: []string{"d1"}}))
+	if len(l.Items) != 1 || l.Items[0].RawValue != 230.5 || l.Items[0].TS.Time() != now {
+		t.Errorf("readings %+v", l.Items)
+	}
+
+	var p *client.Problem
+	for _, cred := range [][2]string{{"d1", "wrong"}, {"none", "S"}, {"", ""}} {
+		if _, err := c.PostTelemetry(ctx, cred[0], cred[1], "", []byte(`{}`)); !errors.As(err, &p) || p.Status != http.StatusUnauthorized {
+			t.Errorf("as %q: %v", cred[0], err)
+		}
+	}
+	// An administrator's token is no device's secret.
+	if resp, _ := b.do(t, "POST", "/api/v1/telemetry", b.ann(t).AccessToken, "application/json", "{}"); resp.StatusCode != 401 || !strings.HasPrefix(resp.Header.Get("Www-Authenticate"), "Basic") {
+		t.Errorf("with a token: %d %v", resp.StatusCode, resp.Header)
+	}
+	if _, err := c.PostTelemetry(ctx, "d1", "S", "d2", []byte(`{}`)); !errors.As(err, &p) || p.Status != http.StatusForbidden {
+		t.Errorf("for another device: %v", err)
+	}
+	if _, err := c.PostTelemetry(ctx, "d1", "S", "", make([]byte, ingest.MaxPacketBytes+1)); !errors.As(err, &p) || p.Status != http.StatusRequestEntityTooLarge {
+		t.Errorf("17 MiB: %v", err)
+	}
+
+	g := must[client.Grant](t)(b.local.Grant(ctx, "acme", time.Minute))
+	if _, err := c.PostTelemetry(ctx, g.Name, g.Secret, "", []byte(`{}`)); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("a grant without a device: %v", err)
+	}
+	must[string](t)(c.PostTelemetry(ctx, g.Name, g.Secret, "d1", []byte(`{"readings":[{"port":2,"value":1}]}`)))
+	must[live.Batch](t)(watch.Next(ctx))
+	must[string](t)(c.PostTelemetry(ctx, g.Name, g.Secret, "nobody", []byte(`{"readings":[{"port":2,"value":1}]}`)))
+	must[live.Batch](t)(watch.Next(ctx))
+	dl := must[client.List[store.DeadLetter]](t)(b.local.DeadLetters(ctx, client.DeadLetterQuery{DeviceID: "nobody"}))
+	if len(dl.Items) != 1 || dl.Items[0].Reason != store.ReasonUnknownDevice || dl.Items[0].OrgID != "acme" {
+		t.Errorf("dead letters %+v", dl.Items)
+	}
+}
+
+// fullPipeline has no room.
+type fullPipeline struct{ Pipeline }
+
+func (fullPipeline) Submit(*ingest.Message) error { return fmt.Errorf("append: %w", store.ErrFull) }
+
+// brokenPipeline cannot commit.
+type brokenPipeline struct{ Pipeline }
+
+func (brokenPipeline) Submit(m *ingest.Message) error {
+	m.Ack.Acked(m, store.ErrUnavailable)
+	return nil
+}
+
+func TestTelemetryIsRefusedWhileFull(t *testing.T) {
+	for name, p := range map[string]Pipeline{"full": fullPipeline{}, "unavailable": brokenPipeline{}} {
+		b := newBox(t, func(o *Options) { o.Pipeline = p }).withSample(t)
+		_, err := b.remote(t, "").PostTelemetry(t.Context(), "d1", "S", "", []byte(`{}`))
+		var pr *client.Problem
+		if !errors.As(err, &pr) || pr.Status != 503 || pr.Code != name || pr.RetryAfter == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+		if name == "unavailable" {
+			_, err := b.local.ImportReadings(t.Context(), strings.NewReader("ts,device,port,value\n1,d1,1,1\n"), client.ImportOptions{})
+			if !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("import: %v", err)
+			}
+		}
+	}
+}
+
+func TestImportAndExport(t *testing.T) {
+	b := newBox(t)
+	ctx := t.Context()
+	must[client.Organization](t)(b.local.CreateOrganization(ctx, client.NewOrganization{ID: "acme", Name: "Acme"}))
+	var csv, want strings.Builder
+	csv.WriteString("ts,device,port,value\n")
+	want.WriteString(csvHeader)
+	const rows, devices = 3000, 3
+	begin := time.Date(2024, 2, 28, 23, 0, 0, 0, time.UTC)
+	for i := range rows {
+		ts := begin.Add(time.Duration(i) * time.Second).Format(store.TimeFormat)
+		for d := range devices {
+			for p := 1; p <= 2; p++ {
+				fmt.Fprintf(&csv, "%s,m%d,%d,%d.5\n", ts, d, p, i)
+			}
+		}
+	}
+	const all = rows * devices * 2
+	var z bytes.Buffer
+	zw := gzip.NewWriter(&z)
+	_, _ = io.WriteString(zw, csv.String())
+	_ = zw.Close()
+	told := 0
+	res, err := b.local.ImportReadings(ctx, bytes.NewReader(z.Bytes()), client.ImportOptions{
+		OrgID: "acme", Create: true, Gzip: true, Row: func(client.ImportRow) { told++ },
+	})
+	if err != nil || res != (client.ImportCounts{Rows: all, Received: all, Stored: all, DevicesCreated: devices, PortsCreated: 2 * devices}) || told != 0 {
+		t.Fatalf("import %+v, %v, %d rows told", res, err, told)
+	}
+	again := must[client.ImportCounts](t)(b.local.ImportReadings(ctx, strings.NewReader(csv.String()), client.ImportOptions{}))
+	if again.Duplicate != all || again.Stored != 0 || again.DevicesCreated != 0 {
+		t.Errorf("again %+v", again)
+	}
+
+	var out bytes.Buffer
+	n := must[int64](t)(b.local.ExportReadings(ctx, client.ReadingQuery{}, &out))
+	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	if int64(out.Len()) != n || len(lines) != all+1 || lines[0]+"\n" != csvHeader {
+		t.Fatalf("%d lines of %d bytes, header %s", len(lines), n, lines[0])
+	}
+	for i, line := range lines[1:] {
+		f := strings.Split(line, ",")
+		ts := begin.Add(time.Duration(i/6) * time.Second).Format(store.TimeFormat)
+		wantLine := fmt.Sprintf("%s,m%d,%d,%d.5,%d.5,good", ts, i%6/2, i%2+1, i/6, i/6)
+		if strings.Join(f[:6], ",") != wantLine {
+			t.Fatalf("line %d: %s, want %s", i, line, wantLine)
+		}
+	}
+	// What was exported can be imported.
+	back := must[client.ImportCounts](t)(b.local.ImportReadings(ctx, &out, client.ImportOptions{}))
+	if back.Duplicate != all || back.Malformed != 0 {
+		t.Errorf("the export again: %+v", back)
+	}
+	out.Reset()
+	q := client.ReadingQuery{DeviceIDs: []string{"m1"}, PortNumbers: []uint16{2}, From: begin.Add(time.Second), To: begin.Add(3 * time.Second), Desc: true}
+	must[int64](t)(b.local.ExportReadings(ctx, q, &out))
+	if got := out.String(); strings.Count(got, "\n") != 3 || !strings.Contains(got, "\n2024-02-28T23:00:02.000Z,m1,2,2.5,2.5,good,") {
+		t.Errorf("a part: %s", got)
+	}
+	l := must[store.Ledger](t)(b.local.Ledger(ctx))
+	if l.Received != 3*all || l.Stored != all || l.Duplicate != 2*all || l.Pending != 0 {
+		t.Errorf("ledger %+v", l)
+	}
+}
+
+func TestImportOfBadRows(t *testing.T) {
+	b := newBox(t).withSample(t)
+	told := map[uint64]string{}
+	res := b.importCSV(t, client.ImportOptions{OrgID: "acme", Row: func(r client.ImportRow) { told[r.Line] = r.Reason }},
+		"2025-01-01T00:00:00Z,d1,1,1",   // 2
+		"2025-01-01T00:00:00Z,d1,2,",    // 3
+		"2025-01-01T00:00:00Z,d1,99,1",  // 4
+		"2025-01-01T00:00:00Z,d1",       // 5
+		"yesterday,d1,1,1",              // 6
+		"2025-01-01T00:00:01Z,d1,1,abc", // 7
+		"2025-01-01T00:00:01Z,d 1,1,1",  // 8
+		"2025-01-01T00:00:02Z,zz,1,1",   // 9
+		"2025-01-01T00:00:00Z,d1,1,2",   // 10
+		"2025-01-01T00:00:03Z,d1,1,7",   // 11
+		",d1,1,7",                       // 12
+	)
+	want := map[uint64]string{
+		3: "value_missing", 4: "unknown_port", 5: "malformed_csv", 6: "ts_invalid", 7: "wrong_type",
+		8: "malformed_csv", 9: "unknown_device", 10: "conflict", 12: "ts_invalid",
+	}
+	for line, reason := range want {
+		if told[line] != reason {
+			t.Errorf("line %d: %q, want %s", line, told[line], reason)
+		}
+	}
+	if len(told) != len(want) || res.Rows != 11 || res.Malformed != 2 || res.Received != 9 || res.Stored != 2 || res.Rejected != 7 {
+		t.Errorf("result %+v, told %v", res, told)
+	}
+	// Without an organization nobody is addressed.
+	res = b.importCSV(t, client.ImportOptions{}, "1,zz,1,1", "2,d1,1,1")
+	if res.Malformed != 1 || res.Stored != 1 {
+		t.Errorf("without an organization: %+v", res)
+	}
+	// Ports by name, beside numbers that are there.
+	res = b.importCSV(t, client.ImportOptions{OrgID: "acme", Create: true}, "3,d1,Power,5", "3,d1,7,5", "3,d1,70000,5", "3,d1,,5", "3,SN1,1,5")
+	if res.PortsCreated != 2 || res.Stored != 2 || res.Rejected != 3 {
+		t.Errorf("with names: %+v", res)
+	}
+	ports := must[client.List[client.Port]](t)(b.local.Ports(t.Context(), "d1"))
+	if n := len(ports.Items); n != 6 || ports.Items[5].Number != 8 || ports.Items[5].Name != "Power" || ports.Items[4].Number != 7 {
+		t.Errorf("ports %+v", ports.Items)
+	}
+}
+
+// brokenBody ends with an error in the middle of a row.
+func TestImportThatBreaksOff(t *testing.T) {
+	b := newBox(t).withSample(t)
+	ctx := t.Context()
+	var z bytes.Buffer
+	zw := gzip.NewWriter(&z)
+	_, _ = io.WriteString(zw, "ts,device,port,value\n1,d1,1,1\n")
+	_ = zw.Flush()
+	_, err := b.local.ImportReadings(ctx, bytes.NewReader(z.Bytes()), client.ImportOptions{Gzip: true})
+	if !errors.Is(err, store.ErrInvalid) || !strings.Contains(err.Error(), "broke off") {
+		t.Errorf("a cut gzip: %v", err)
+	}
+	l := must[client.List[store.Reading]](t)(b.local.Readings(ctx, client.ReadingQuery{}))
+	if len(l.Items) != 1 {
+		t.Errorf("what came before is there: %d readings", len(l.Items))
+	}
+	// A client that goes in the middle leaves no import behind.
+	for range importsAtOnce + 1 {
+		ctx, cancel := context.WithCancel(t.Context())
+		pr, pw := io.Pipe()
+		done := make(chan error, 1)
+		go func() {
+			_, err := b.local.ImportReadings(ctx, pr, client.ImportOptions{})
+			done <- err
+		}()
+		_, _ = io.WriteString(pw, "ts,device,port,value\n")
+		cancel()
+		if err := <-done; err == nil {
+			t.Error("a cancelled import answered a result")
+		}
+	}
+	waitFor(t, func() bool { return b.importer.running.Load() == 0 })
+	b.importCSV(t, client.ImportOptions{}, "5,d1,1,1")
+}
+
+// waitFor spins until ok; the test's own deadline bounds it.
+func waitFor(t *testing.T, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-t.Context().Done():
+			t.Fatal("it never came")
+		case <-tick.C:
+		}
+	}
+}
+
+func TestReadings(t *testing.T) {
+	b := newBox(t).withSample(t)
+	ctx := t.Context()
+	must[client.Device](t)(b.local.CreateDevice(ctx, client.NewDevice{ID: "a9", OrgID: "acme", PortCount: 1}))
+	var rows []string
+	for i := range 50 {
+		for _, s := range []string{"d1,2", "d1,1", "a9,1"} {
+			rows = append(rows, fmt.Sprintf("%d,%s,%d", 1_700_000_000_000+int64(i)*1000, s, i))
+		}
+	}
+	b.importCSV(t, client.ImportOptions{}, rows...)
+	for _, desc := range []bool{false, true} {
+		whole := must[client.List[store.Reading]](t)(b.local.Readings(ctx, client.ReadingQuery{Desc: desc}))
+		if len(whole.Items) != 150 || whole.NextCursor != "" {
+			t.Fatalf("%d readings, cursor %q", len(whole.Items), whole.NextCursor)
+		}
+		first := whole.Items[0]
+		if desc {
+			first = whole.Items[149]
+		}
+		if first.DeviceID != "a9" || first.TS != 1_700_000_000_000 {
+			t.Errorf("the first is %+v", first)
+		}
+		for _, size := range []int{1, 7, 50, 149, 150} {
+			q := client.ReadingQuery{Desc: desc}
+			i := 0
+			list := func(ctx context.Context, p client.Page) (client.List[store.Reading], error) {
+				q.Page = client.Page{Cursor: p.Cursor, Limit: size}
+				return b.local.Readings(ctx, q)
+			}
+			err := client.All(ctx, list, func(r store.Reading) error {
+				if w := whole.Items[i]; r.TS != w.TS || r.DeviceID != w.DeviceID || r.PortNumber != w.PortNumber || r.RawValue != w.RawValue {
+					return fmt.Errorf("reading %d: %+v, want %+v", i, r, w)
+				}
+				i++
+				return nil
+			})
+			if err != nil || i != 150 {
+				t.Errorf("desc %v, pages of %d: %d readings, %v", desc, size, i, err)
+			}
+		}
+	}
+	q := client.ReadingQuery{DeviceIDs: []string{"d1", "a9"}, PortNumbers: []uint16{1}, From: time.UnixMilli(1_700_000_010_000), To: time.UnixMilli(1_700_000_012_000)}
+	if l := must[client.List[store.Reading]](t)(b.local.Readings(ctx, q)); len(l.Items) != 4 {
+		t.Errorf("a part: %+v", l.Items)
+	}
+	latest := must[client.List[store.Reading]](t)(b.local.LatestReadings(ctx, client.ReadingQuery{}))
+	if len(latest.Items) != 3 || latest.Items[0].DeviceID != "a9" || latest.Items[2].PortNumber != 2 || latest.Items[2].RawValue != 49 {
+		t.Errorf("latest %+v", latest.Items)
+	}
+
+	must[client.Port](t)(b.local.SetPort(ctx, "d1", 1, client.PortChange{Scaling: ptr(-2.0), EffectiveFrom: ptr(store.Time(0))}))
+	q = client.ReadingQuery{DeviceIDs: []string{"d1"}, PortNumbers: []uint16{1}}
+	buckets := must[client.List[client.Aggregate]](t)(b.local.Aggregates(ctx, q, 10*time.Second))
+	if n := len(buckets.Items); n != 5 {
+		t.Fatalf("%d buckets", n)
+	}
+	want := client.Aggregate{TS: 1_700_000_000_000, DeviceID: "d1", PortNumber: 1, Count: 10, Sum: -90, Mean: -9, Min: -18, Max: 0, First: 0, Last: -18}
+	if got := buckets.Items[0]; got != want {
+		t.Errorf("bucket %+v, want %+v", got, want)
+	}
+	q.Ingested = true
+	if got := must[client.List[client.Aggregate]](t)(b.local.Aggregates(ctx, q, 10*time.Second)).Items[0]; got.Sum != 45 {
+		t.Errorf("as said at ingest: %+v", got)
+	}
+	q.Limit = 2
+	var sums []float64
+	for {
+		l := must[client.List[client.Aggregate]](t)(b.local.Aggregates(ctx, q, 10*time.Second))
+		for _, a := range l.Items {
+			sums = append(sums, a.Sum)
+		}
+		if q.Cursor = l.NextCursor; q.Cursor == "" {
+			break
+		}
+	}
+	if fmt.Sprint(sums) != "[45 145 245 345 445]" {
+		t.Errorf("sums by pages: %v", sums)
+	}
+	// An answer without readings is an empty list, not null.
+	if _, body := b.do(t, "GET", "/api/v1/readings?deviceId=d1&portNumber=4", b.ann(t).AccessToken, "", ""); strings.TrimSpace(body) != `{"items":[]}` {
+		t.Errorf("nothing: %s", body)
+	}
+}
+
+// TestADayAtOneHertz asks for 86,400 readings in one answer.
+func TestADayAtOneHertz(t *testing.T) {
+	b := newBox(t).withSample(t)
+	var csv strings.Builder
+	csv.WriteString("ts,device,port,value\n")
+	for i := range 86_400 {
+		fmt.Fprintf(&csv, "%d,d1,1,%d.25\n", 1_700_000_000_000+int64(i)*1000, i%250)
+	}
+	begin := time.Now()
+	must[client.ImportCounts](t)(b.local.ImportReadings(t.Context(), strings.NewReader(csv.String()), client.ImportOptions{}))
+	t.Logf("import: %v", time.Since(begin))
+	token := b.ann(t).AccessToken
+	for range 3 {
+		begin = time.Now()
+		resp, body := b.do(t, "GET", "/api/v1/readings?deviceId=d1&portNumber=1&limit=100000", token, "", "")
+		if n := strings.Count(body, `"ts"`); resp.StatusCode != 200 || n != 86_400 {
+			t.Fatalf("%d with %d readings", resp.StatusCode, n)
+		}
+		t.Logf("answer of %d MB: %v", len(body)/1_000_000, time.Since(begin))
+	}
+}
+
+func TestDeadLetters(t *testing.T) {
+	b := newBox(t).withSample(t)
+	ctx := t.Context()
+	b.importCSV(t, client.ImportOptions{}, "1,d1,9,1", "2,d1,9,2", "3,d1,8,3", "4,d1,1,")
+	l := must[client.List[store.DeadLetter]](t)(b.local.DeadLetters(ctx, client.DeadLetterQuery{DeviceID: "d1", Page: client.Page{Limit: 3}}))
+	if len(l.Items) != 3 || l.NextCursor == "" {
+		t.Fatalf("letters %+v", l)
+	}
+	rest := must[client.List[store.DeadLetter]](t)(b.local.DeadLetters(ctx, client.DeadLetterQuery{Page: client.Page{Limit: 3, Cursor: l.NextCursor}}))
+	if len(rest.Items) != 1 || rest.NextCursor != "" {
+		t.Errorf("rest %+v", rest)
+	}
+	one := must[store.DeadLetter](t)(b.local.DeadLetter(ctx, l.Items[0].ID))
+	if one.ID != l.Items[0].ID || one.Payload == "" || one.Topic != "org/acme/device/d1/telemetry" || one.Source != "import" {
+		t.Errorf("letter %+v", one)
+	}
+	must[client.Port](t)(b.local.SetPort(ctx, "d1", 9, client.PortChange{}))
+	res := must[client.ReplayResult](t)(b.local.ReplayDeadLetters(ctx, client.Replay{LetterSelection: client.LetterSelection{DeviceID: "d1"}}))
+	if res != (client.ReplayResult{Stored: 2, Rejected: 2}) {
+		t.Errorf("replay %+v", res)
+	}
+	if n := must[int](t)(b.local.DeleteDeadLetters(ctx, client.LetterSelection{Reason: store.ReasonUnknownPort})); n != 1 {
+		t.Errorf("%d deleted", n)
+	}
+	l = must[client.List[store.DeadLetter]](t)(b.local.DeadLetters(ctx, client.DeadLetterQuery{}))
+	if len(l.Items) != 1 || l.Items[0].Reason != store.ReasonValueMissing {
+		t.Errorf("left %+v", l.Items)
+	}
+	if n := must[int](t)(b.local.DeleteDeadLetters(ctx, client.LetterSelection{IDs: []string{l.Items[0].ID}})); n != 1 {
+		t.Errorf("%d deleted by id", n)
+	}
+	led := must[store.Ledger](t)(b.local.Ledger(ctx))
+	if led.Received != 4 || led.Stored != 2 || led.Rejected != 2 || led.Pending != 0 {
+		t.Errorf("ledger %+v", led)
+	}
+	hours := must[client.List[store.LedgerHour]](t)(b.local.LedgerHours(ctx, "d1", time.Time{}, time.Time{}))
+	if len(hours.Items) != 1 || hours.Items[0].DeviceID != "d1" || hours.Items[0].Received != 4 || hours.Items[0].Rejected != 2 {
+		t.Errorf("hours %+v", hours.Items)
+	}
+	if _, err := b.local.LedgerHours(ctx, "none", time.Time{}, time.Time{}); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("hours of an absent device: %v", err)
+	}
+}
+
+type months []RetentionMonth
+
+func (m months) KeepMonths() int                                          { return 2 }
+func (m months) Preview(context.Context, int) ([]RetentionMonth, error)   { return m, nil }
+func (m months) Apply(_ context.Context, n int) ([]RetentionMonth, error) { return m[:n], nil }
+
+func TestOperation(t *testing.T) {
+	b := newBox(t, func(o *Options) {
+		o.Status = func(context.Context) (Status, error) {
+			return Status{Ready: true, Version: "v1", Store: "embedded"}, nil
+		}
+		o.Retention = months{{Month: "2025-01", Bytes: 5}, {Month: "2025-02", Bytes: 6}}
+		o.Backup = func(_ context.Context, w io.Writer) error {
+			_, err := io.WriteString(w, strings.Repeat("x", 200_000))
+			return err
+		}
+	})
+	ctx := t.Context()
+	st := must[client.Status](t)(b.local.Status(ctx))
+	if !st.Ready || st.Version != "v1" || st.Warnings == nil || !strings.Contains(string(st.Raw), `"diskFreeBytes"`) {
+		t.Errorf("status %+v", st)
+	}
+	if r := must[client.Retention](t)(b.local.RetentionPreview(ctx, 0)); r.KeepMonths != 2 || len(r.Months) != 2 || r.Months[1].Month != "2025-02" {
+		t.Errorf("preview %+v", r)
+	}
+	if r := must[client.Retention](t)(b.local.RetentionApply(ctx, 1)); r.KeepMonths != 1 || len(r.Months) != 1 {
+		t.Errorf("apply %+v", r)
+	}
+	if _, err := b.local.RetentionApply(ctx, 0); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("keeping nothing: %v", err)
+	}
+	var w bytes.Buffer
+	if n := must[int64](t)(b.local.Backup(ctx, &w)); n != 200_000 || w.Len() != 200_000 {
+		t.Errorf("backup of %d bytes", n)
+	}
+}
+
+// TestHalfABackup: what broke off is not taken for the whole.
+func TestHalfABackup(t *testing.T) {
+	b := newBox(t, func(o *Options) {
+		o.Backup = func(_ context.Context, w io.Writer) error {
+			_, _ = io.WriteString(w, strings.Repeat("x", 200_000))
+			return errors.New("the disk is gone")
+		}
+	})
+	if _, err := b.local.Backup(t.Context(), io.Discard); err == nil {
+		t.Error("half a backup is taken for a whole one")
+	}
+	if !strings.Contains(b.logged.String(), "the disk is gone") {
+		t.Error("the log does not say why")
+	}
+}
