@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"strconv"
+	"sync"
 	"time"
 
 	"tidegate/store"
@@ -80,6 +81,7 @@ type Message struct {
 	seq     uint64
 	log     store.LogID
 	decoded *decoded
+	waiting *sync.Map // Pipeline.waiting; nil for a record that was read back
 }
 
 // replay is the part of a message that brings dead letters back: the payload

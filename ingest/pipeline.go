@@ -55,6 +55,11 @@ type Pipeline struct {
 	applied sync.Mutex
 	cursor  atomic.Uint64 // every record up to here has its verdicts
 
+	// waiting holds Message.Done by log position, for messages that the writer
+	// gets to see as records read back from disk. Its owners bound it: whoever
+	// waits for results has few messages under way.
+	waiting sync.Map
+
 	shed     atomic.Uint64
 	flushing sync.Mutex    // one flush at a time
 	wake     chan struct{} // asks the flusher
@@ -97,6 +102,7 @@ func (p *Pipeline) Submit(m *Message) error {
 		p.stamp(m)
 	}
 	m.log = store.LogID(p.o.Log.ID())
+	m.waiting = &p.waiting
 	m.size = len(m.Payload)
 	m.decoded = getDecoded()
 	decodeMessage(m, m.decoded)
@@ -155,6 +161,9 @@ func (m *Message) Tally() (hour int64, owner uint32, n int64) {
 // Committed implements buffer.Entry.
 func (m *Message) Committed(seq uint64, err error) {
 	m.seq = seq
+	if m.Done != nil && err == nil {
+		m.waiting.Store(seq, m.Done)
+	}
 	if m.Ack != nil {
 		m.Ack.Acked(m, err)
 	}

@@ -21,8 +21,8 @@ func (w *writer) tell() {
 			p.metrics.rejected.WithLabelValues(string(l.Reason)).Inc()
 			p.lines.tell(j.m, l)
 		}
-		if j.m.Done != nil {
-			j.m.Done(&Result{Message: j.m, Seq: j.seq, Stored: j.stored, Duplicate: j.dups, Rejected: j.letters})
+		if done, ok := p.waiting.LoadAndDelete(j.seq); ok {
+			done.(func(*Result))(&Result{Message: j.m, Seq: j.seq, Stored: j.stored, Duplicate: j.dups, Rejected: j.letters})
 		}
 		putDecoded(j.m.decoded)
 		j.m.decoded = nil
