@@ -94,7 +94,9 @@ func (s *letterScan) waiting(o overlay) {
 }
 
 // letterBefore reports whether a is older than b.
-func letterBefore(a, b store.LetterID) bool { return a.Seq < b.Seq || a.Seq == b.Seq && a.Index < b.Index }
+func letterBefore(a, b store.LetterID) bool {
+	return a.Seq < b.Seq || a.Seq == b.Seq && a.Index < b.Index
+}
 
 func (s *letterScan) chooses(m message) bool {
 	f := &s.f

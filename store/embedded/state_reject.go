@@ -89,7 +89,7 @@ func (s *State) Reject(ctx context.Context, through uint64, r []store.Rejection,
 		}
 		w = s.wait
 	}
-	known := w.through
+	known, told := w.through, len(w.verdicts)
 	if err := s.settle(w, known, through, settlements); err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (s *State) Reject(ctx context.Context, through uint64, r []store.Rejection,
 		w.add(public)
 	}
 	s.voids = s.takeVoids(w, through)
-	w.verdicts = joinVerdicts(w.verdicts)
+	joinVerdicts(w, told)
 	w.through = through
 	if !w.empty() && s.timer == nil {
 		s.timer = time.AfterFunc(s.o.FlushAfter, s.flushLate)

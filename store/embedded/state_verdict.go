@@ -19,8 +19,10 @@ type verdict struct {
 
 const verdictsPerBlob = 4096
 
-// joinVerdicts sorts v and joins what touches.
-func joinVerdicts(v []verdict) []verdict {
+// joinVerdicts sorts the verdicts of w from the index on and joins what
+// touches. Those before it are of earlier records.
+func joinVerdicts(w *wave, from int) {
+	v := w.verdicts[from:]
 	slices.SortFunc(v, func(a, b verdict) int {
 		return cmp.Or(cmp.Compare(a.seq, b.seq), cmp.Compare(a.first, b.first))
 	})
@@ -33,7 +35,7 @@ func joinVerdicts(v []verdict) []verdict {
 		}
 		out = append(out, x)
 	}
-	return out
+	w.verdicts = w.verdicts[:from+len(out)]
 }
 
 // hasVerdict searches sorted verdicts.

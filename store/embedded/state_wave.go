@@ -41,7 +41,7 @@ func (w *wave) empty() bool {
 }
 
 func (w *wave) full() bool {
-	return len(w.index)+len(w.changed)+len(w.verdicts) >= waitingLetters || w.bytes >= waitingBytes
+	return max(len(w.index)+len(w.changed), len(w.verdicts)) >= waitingLetters || w.bytes >= waitingBytes
 }
 
 // add takes a rejection whose Seq is the public position.
