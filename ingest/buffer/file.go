@@ -89,22 +89,16 @@ func (l *Log) openFile() error {
 	if err := inspect(path); err != nil {
 		return err
 	}
-	// A first pass without the right to write reads every page: bbolt meets a
-	// damaged one with a panic, in a goroutine of its own when it has that
-	// right.
-	rec, err := l.recoverFile()
+	db, err := openBolt(path, l.boltOptions())
 	if err != nil {
 		return err
 	}
-	db, err := openBolt(path, l.boltOptions(false))
+	rec, err := recoverState(db, path)
 	if err != nil {
+		_ = db.Close()
 		return err
 	}
 	db.AllocSize = growBytes
-	if id := lastTx(db); id != rec.tx {
-		_ = db.Close()
-		return &FileError{Path: path, Kind: ErrLocked, Detail: "it changed while it was opened"}
-	}
 	l.db = db
 	l.id = rec.id
 	l.head, l.handed, l.trimmed = rec.head, rec.head, rec.tail.trimmed
@@ -112,14 +106,13 @@ func (l *Log) openFile() error {
 	return nil
 }
 
-func (l *Log) boltOptions(readOnly bool) *bolt.Options {
+func (l *Log) boltOptions() *bolt.Options {
 	o := l.opts.bolt
 	o.Timeout = lockWait
 	o.PageSize = pageBytes
 	o.NoFreelistSync = true
 	o.FreelistType = bolt.FreelistMapType
 	o.NoSync = l.opts.NoSync
-	o.ReadOnly = readOnly
 	return &o
 }
 
@@ -142,14 +135,6 @@ func openBolt(path string, o *bolt.Options) (db *bolt.DB, err error) {
 	return nil, fmt.Errorf("open %s: %w", path, err)
 }
 
-func lastTx(db *bolt.DB) (id int) {
-	_ = db.View(func(tx *bolt.Tx) error {
-		id = tx.ID()
-		return nil
-	})
-	return id
-}
-
 // create makes the file under another name first: whenever the power goes, the
 // name stands for a whole log or for none.
 func (l *Log) create() error {
@@ -158,7 +143,7 @@ func (l *Log) create() error {
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("remove the rest of an earlier start: %w", err)
 	}
-	o := l.boltOptions(false)
+	o := l.boltOptions()
 	db, err := openBolt(tmp, o)
 	if err != nil {
 		return err

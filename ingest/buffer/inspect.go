@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"io"
 	"os"
+	"syscall"
 )
 
 // Layout of a bbolt meta page, at the beginning of pages 0 and 1, in the
@@ -17,6 +18,7 @@ const (
 
 	pageHeaderBytes = 16
 	metaPageSize    = pageHeaderBytes + 8
+	metaRoot        = pageHeaderBytes + 16 // page of the root bucket
 	metaPages       = pageHeaderBytes + 40 // number of pages in use
 	metaTx          = pageHeaderBytes + 48
 	metaSum         = pageHeaderBytes + 56
@@ -25,12 +27,13 @@ const (
 
 // boltMeta is what matters of a valid meta page.
 type boltMeta struct {
-	pageSize  uint32
-	pages, tx uint64
+	pageSize        uint32
+	root, pages, tx uint64
 }
 
 // inspect meets what bbolt would meet with a fault or a panic: a file that is
-// not its own, or that is shorter than its newest meta page says.
+// not its own, that is shorter than its newest meta page says, or whose pages
+// do not fit together.
 func inspect(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -44,6 +47,11 @@ func inspect(path string) error {
 	size := info.Size()
 	if !info.Mode().IsRegular() {
 		return &FileError{Path: path, Kind: ErrForeign, Detail: "not a regular file"}
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		return &FileError{Path: path, Kind: ErrLocked}
+	} else if err != nil {
+		return fmt.Errorf("lock %s: %w", path, err)
 	}
 	refuse := func(kind error, format string, args ...any) error {
 		return &FileError{Path: path, Kind: kind, Detail: fmt.Sprintf(format, args...)}
@@ -101,6 +109,10 @@ func inspect(path string) error {
 	if want := newest.pages * uint64(newest.pageSize); newest.pages > 1<<44 || uint64(size) < want {
 		return refuse(ErrDamaged, "cut off: %d bytes of at least %d", size, want)
 	}
+	t := tree{f: f, pageSize: int64(newest.pageSize), pages: newest.pages}
+	if err := t.check(newest.root); err != nil {
+		return refuse(ErrDamaged, "%v", err)
+	}
 	return nil
 }
 
@@ -118,7 +130,7 @@ func parseMeta(b []byte) (boltMeta, error) {
 	if h.Sum64() != e.Uint64(b[metaSum:]) {
 		return boltMeta{}, ErrDamaged
 	}
-	return boltMeta{e.Uint32(b[metaPageSize:]), e.Uint64(b[metaPages:]), e.Uint64(b[metaTx:])}, nil
+	return boltMeta{e.Uint32(b[metaPageSize:]), e.Uint64(b[metaRoot:]), e.Uint64(b[metaPages:]), e.Uint64(b[metaTx:])}, nil
 }
 
 // blank reports whether the file begins with nothing but zeros.
