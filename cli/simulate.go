@@ -149,8 +149,12 @@ func (s *simulation) publish(ctx context.Context, pub *publisher, i int) error {
 	}
 	tick := time.NewTicker(s.every)
 	defer tick.Stop()
+	var last int64
 	for {
-		if err := pub.publish(ctx, topic, simulatedMessage(time.Now(), quantities, rng)); err != nil && ctx.Err() == nil {
+		// A tick that was late may be followed by the next within a millisecond,
+		// which two messages cannot share.
+		last = max(last+1, time.Now().UnixMilli())
+		if err := pub.publish(ctx, topic, simulatedMessage(time.UnixMilli(last), quantities, rng)); err != nil && ctx.Err() == nil {
 			return err
 		}
 		select {

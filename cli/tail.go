@@ -25,7 +25,8 @@ type tailEvent struct {
 	Reason   string      `json:"reason,omitempty"`
 	Line     string      `json:"line,omitempty"`
 	Skipped  uint64      `json:"skipped,omitempty"`
-	*store.Reading
+
+	Reading *store.Reading `json:"-"` // of a reading; its fields stand beside type
 }
 
 func (p *program) tailVerb() *cobra.Command {
@@ -105,7 +106,14 @@ func (e tailEvent) device() string {
 func (t *tailer) print(e tailEvent) error {
 	switch t.p.output {
 	case "json":
-		b, err := json.Marshal(e)
+		var line any = e
+		if e.Reading != nil {
+			line = struct {
+				Type string `json:"type"`
+				store.Reading
+			}{e.Type, *e.Reading}
+		}
+		b, err := json.Marshal(line)
 		if err != nil {
 			return fmt.Errorf("encode event: %w", err)
 		}
