@@ -26,6 +26,7 @@ type account struct {
 	mu       sync.Mutex
 	sessions map[*session]struct{}
 	online   bool
+	willSaid bool     // a will has said that the device is offline
 	stored   []string // keys of mochi's sessions without a connection, oldest first
 	retained map[string]struct{}
 	told     int64 // seen, as Presence knows it
@@ -72,6 +73,7 @@ func (a *account) join(s *session) bool {
 		return false
 	}
 	a.sessions[s] = struct{}{}
+	a.willSaid = false
 	a.stored = slices.DeleteFunc(a.stored, func(key string) bool { return key == s.key })
 	return true
 }
@@ -94,15 +96,27 @@ func (a *account) leave(s *session, reason string) {
 	if a.online && len(a.sessions) == 0 {
 		a.online = false
 		// What the device's own will said of this stays.
-		a.announce("offline", reason, !s.willOffline)
+		a.announce("offline", reason, !a.willSaid)
 	}
 }
 
-// shared reports whether the device has further connections.
-func (a *account) shared() bool {
+// shared reports whether the device has a further connection that is open.
+func (a *account) shared(s *session) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return len(a.sessions) > 1
+	for other := range a.sessions {
+		if other != s && !isClosed(other.conn.closed) {
+			return true
+		}
+	}
+	return false
+}
+
+// saidOffline remembers that a will says that the device is offline.
+func (a *account) saidOffline() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.willSaid = true
 }
 
 // correct says again that the device is online, after a will of an earlier

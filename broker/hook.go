@@ -23,7 +23,7 @@ func (h *hook) ID() string { return "tidegate" }
 func (h *hook) Provides(b byte) bool {
 	switch b {
 	case mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnSessionEstablish, mqtt.OnSessionEstablished,
-		mqtt.OnPacketRead, mqtt.OnPacketEncode, mqtt.OnACLCheck, mqtt.OnPublish, mqtt.OnPublishDropped,
+		mqtt.OnPacketRead, mqtt.OnPacketEncode, mqtt.OnPacketSent, mqtt.OnACLCheck, mqtt.OnPublish, mqtt.OnPublishDropped,
 		mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnUnsubscribed, mqtt.OnWill, mqtt.OnWillSent,
 		mqtt.OnDisconnect, mqtt.OnClientExpired:
 		return true
@@ -43,10 +43,16 @@ func sessionOf(cl *mqtt.Client) *session {
 // OnPacketEncode completes what mochi sends.
 func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	switch pk.FixedHeader.Type {
-	case packets.Connack:
+	case packets.Publish:
+		// The session of an earlier connection may have subscriptions: what
+		// they match waits until the CONNACK is out.
 		if s := sessionOf(cl); s != nil {
-			s.handOver()
+			select {
+			case <-s.greeted:
+			case <-s.done:
+			}
 		}
+	case packets.Connack:
 		if cl.Properties.ProtocolVersion != 5 {
 			pk.ReasonCode = v3ReturnCode(cl.Properties.ProtocolVersion, pk.ReasonCode)
 		} else if pk.ReasonCode == 0 {
@@ -61,6 +67,16 @@ func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet
 		}
 	}
 	return pk
+}
+
+// OnPacketSent notices the CONNACK.
+func (h *hook) OnPacketSent(cl *mqtt.Client, pk packets.Packet, _ []byte) {
+	if pk.FixedHeader.Type != packets.Connack {
+		return
+	}
+	if s := sessionOf(cl); s != nil {
+		s.greet()
+	}
 }
 
 // v3ReturnCode maps a reason code of MQTT 5 to a CONNACK return code of MQTT 3.
@@ -114,11 +130,13 @@ func (b *Broker) judgeWill(s *session, w mqtt.Will) mqtt.Will {
 		}
 		return none
 	case routeLifecycle:
-		if s.account.shared() {
-			return none // it is online through another connection
+		if b.superseded(s) || s.account.shared(s) {
+			return none // it is, or was since, online through another connection
 		}
 		w.Retain = true
-		s.willOffline = w.WillDelayInterval == 0 && saysOffline(w.Payload)
+		if w.WillDelayInterval == 0 && saysOffline(w.Payload) {
+			s.account.saidOffline()
+		}
 	}
 	if w.Retain && !s.account.mayRetain(w.TopicName, len(w.Payload) == 0) {
 		w.Retain = false

@@ -40,7 +40,7 @@ func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	s := &session{
 		b: b, conn: c, client: cl, access: accessOf(p), name: p.Name, user: strings.Clone(user),
 		v5: cl.Properties.ProtocolVersion == 5, secret: pk.Connect.Password,
-		inherited: make(chan struct{}), done: make(chan struct{}),
+		greeted: make(chan struct{}), done: make(chan struct{}),
 	}
 	if p.Device != nil {
 		s.uid = p.Device.UID

@@ -35,18 +35,16 @@ type session struct {
 	subscribeID uint16 // packet id hidden from mochi
 	warned      bool   // of QoS 0
 	said        bool   // the client sent DISCONNECT
-	willOffline bool   // the will said that the device is offline
 	wanted      wanted
 
 	// Guarded by Broker.mu.
 	successor *session // took the session over
 	leaving   bool     // mochi is about to forget the session
 
-	// inherited is closed when mochi has put this session in the place of an
-	// earlier one; done when its connection has ended.
-	inherited  chan struct{}
+	// greeted is closed when the CONNACK is out, and mochi has put this session
+	// in the place of an earlier one; done when its connection has ended.
+	greeted    chan struct{}
 	done       chan struct{}
-	handed     bool // inherited is closed; goroutine of the connection
 	registered bool
 }
 
@@ -69,11 +67,11 @@ func (s *session) Acked(m *ingest.Message, err error) {
 	s.acks.settle(m.Token)
 }
 
-// handOver says that the place of an earlier session is taken.
-func (s *session) handOver() {
-	if !s.handed {
-		s.handed = true
-		close(s.inherited)
+// greet says that the CONNACK is out, or that there will be none. It is called
+// by the goroutine that serves the connection.
+func (s *session) greet() {
+	if !isClosed(s.greeted) {
+		close(s.greeted)
 	}
 }
 
@@ -92,8 +90,13 @@ func (s *session) writeRaw(p []byte) error {
 
 // goodbye sends an MQTT 5 client the reason of the end that follows.
 func (s *session) goodbye(code byte) {
-	if s.v5 {
+	if !s.v5 {
+		return
+	}
+	select {
+	case <-s.greeted:
 		_ = s.writeRaw([]byte{0xE0, 1, code}) // it ends either way
+	case <-s.conn.closed:
 	}
 }
 

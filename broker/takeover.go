@@ -9,7 +9,7 @@ func (b *Broker) register(s *session) {
 	for {
 		b.mu.Lock()
 		earlier := b.live[s.key]
-		if earlier == nil || (!earlier.leaving && isClosed(earlier.inherited)) {
+		if earlier == nil || (!earlier.leaving && isClosed(earlier.greeted)) {
 			b.live[s.key] = s
 			if earlier != nil {
 				earlier.successor = s
@@ -19,7 +19,7 @@ func (b *Broker) register(s *session) {
 			b.mu.Unlock()
 			return
 		}
-		wait := earlier.inherited
+		wait := earlier.greeted
 		if earlier.leaving {
 			wait = earlier.done
 		}
@@ -42,10 +42,17 @@ func (b *Broker) handOff(s *session) {
 	b.mu.Unlock()
 	if successor != nil {
 		select {
-		case <-successor.inherited:
+		case <-successor.greeted:
 		case <-successor.done:
 		}
 	}
+}
+
+// superseded reports whether the client is back with a newer connection.
+func (b *Broker) superseded(s *session) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return s.successor != nil
 }
 
 // ended cleans up after a connection, however it ended.
@@ -59,7 +66,7 @@ func (b *Broker) ended(c *conn, err error) {
 		b.conclude(s, err)
 	}
 	s.account.leave(s, s.outcome(err))
-	s.handOver()
+	s.greet()
 	close(s.done)
 }
 
