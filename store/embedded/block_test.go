@@ -109,7 +109,7 @@ func TestBlockRoundTrip(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	var got columns
-	for i := range 1500 {
+	for i := range 800 {
 		n := 1 + rnd.IntN(40)
 		if i%10 == 0 {
 			n = 1 + rnd.IntN(5000)

@@ -46,8 +46,7 @@ func (s *SeriesStore) unsettled(idle time.Duration) []Month {
 }
 
 func (s *SeriesStore) settle(ctx context.Context, id Month) error {
-	path := id.file(s.dir)
-	tmp := path + ".tmp"
+	tmp := id.file(s.dir) + ".tmp"
 	old, err := s.files.acquire(id, false)
 	if notExist(err) {
 		return nil
@@ -63,15 +62,20 @@ func (s *SeriesStore) settle(ctx context.Context, id Month) error {
 	if err != nil {
 		return errors.Join(err, removeIfThere(tmp))
 	}
+	return s.swap(id, old.db, tmp, size)
+}
 
+// swap puts the rewritten file of a month in the place of the old one, if that
+// is still what was copied.
+func (s *SeriesStore) swap(id Month, old *bbolt.DB, tmp string, size int64) error {
 	s.flushing.Lock()
 	defer s.flushing.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.months[id]
 	var now, then monthState
-	err = errors.Join(
-		view(old.db, func(tx *bbolt.Tx) (err error) { now, err = readMonthState(tx); return err }),
+	err := errors.Join(
+		view(old, func(tx *bbolt.Tx) (err error) { now, err = readMonthState(tx); return err }),
 		stateOf(tmp, &then))
 	if err != nil {
 		return errors.Join(err, removeIfThere(tmp))
@@ -79,7 +83,7 @@ func (s *SeriesStore) settle(ctx context.Context, id Month) error {
 	if m == nil || !m.exists || now.applied != then.applied || now.stored != then.stored || s.broken != nil {
 		return removeIfThere(tmp) // it was flushed to or dropped meanwhile
 	}
-	if err := moveFile(tmp, path); err != nil {
+	if err := moveFile(tmp, id.file(s.dir)); err != nil {
 		return errors.Join(err, removeIfThere(tmp))
 	}
 	s.files.replace(id, nil)

@@ -174,7 +174,7 @@ func (s *SeriesStore) load() error {
 	s.stored.Add(stored)
 	s.duplicate.Add(duplicate)
 	s.applied.Store(s.index.applied)
-	s.through = s.index.applied
+	s.through, s.frozenThrough = s.index.applied, s.index.applied
 	return nil
 }
 
