@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -80,9 +81,7 @@ func record(t *testing.T, bin string) *recording {
 	s.tidegate("device", "add", "--org", "acme", "--id", "p0", "--secret", "secret-of-p0", "--ports", "2")
 	s.stop()
 	r := &recording{dir: s.dir, before: t.TempDir(), env: env}
-	if err := os.CopyFS(r.before, dataFiles(s.dir)); err != nil {
-		t.Fatal(err)
-	}
+	copyFolder(t, s.dir, r.before)
 	trace := filepath.Join(t.TempDir(), "trace")
 	s.wrap = []string{"strace", "-f", "-yy", "-xx", "-s", "20000000", "-o", trace, "-e",
 		"trace=openat,pwrite64,write,fdatasync,fsync,ftruncate,rename,renameat,renameat2,unlink,unlinkat"}
@@ -130,15 +129,33 @@ func monthBorder() time.Time {
 	return time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
 }
 
-// dataFiles is a folder without its socket.
-func dataFiles(dir string) fs.FS { return noSockets{os.DirFS(dir)} }
-
-type noSockets struct{ fs.FS }
-
-// ReadDir implements fs.ReadDirFS.
-func (n noSockets) ReadDir(name string) ([]fs.DirEntry, error) {
-	list, err := fs.ReadDir(n.FS, name)
-	return slices.DeleteFunc(list, func(e fs.DirEntry) bool { return e.Type()&fs.ModeSocket != 0 }), err
+// copyFolder copies the regular files of a folder with their modes.
+func copyFolder(t *testing.T, from, to string) {
+	t.Helper()
+	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, strings.TrimPrefix(path, from))
+		switch {
+		case d.IsDir():
+			return errors.Join(os.MkdirAll(target, 0o700), os.Chmod(target, info.Mode().Perm()))
+		case info.Mode().IsRegular():
+			b, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(target, b, info.Mode().Perm())
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // cut rebuilds the folder for n moments and answers how many lost something.
@@ -165,9 +182,7 @@ func (r *recording) cut(t *testing.T, n int) (lost int) {
 // rebuild makes dir what the disk may hold when the power goes at a line.
 func (r *recording) rebuild(t *testing.T, dir string, at int, rng *rand.Rand) {
 	t.Helper()
-	if err := os.CopyFS(dir, os.DirFS(r.before)); err != nil {
-		t.Fatal(err)
-	}
+	copyFolder(t, r.before, dir)
 	// The last sync of each path that had ended by then; it covers what had
 	// ended before it began.
 	synced := map[string]int{}

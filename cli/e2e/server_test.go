@@ -162,9 +162,16 @@ func (s *server) kill() {
 	if s.cmd == nil || s.cmd.Process == nil {
 		return
 	}
-	// A tracer's child outlives it: end what it started first.
-	for _, pid := range children(s.cmd.Process.Pid) {
-		_ = syscall.Kill(pid, syscall.SIGKILL)
+	if len(s.wrap) > 0 {
+		// A tracer's child would outlive it; the tracer ends with its child, and
+		// writes down what it still knows.
+		for _, pid := range children(s.cmd.Process.Pid) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		select {
+		case <-s.done:
+		case <-time.After(10 * time.Second):
+		}
 	}
 	_ = s.cmd.Process.Kill()
 	<-s.done

@@ -25,9 +25,10 @@ type event struct {
 var (
 	callLine    = regexp.MustCompile(`^(\d+)\s+(\w+)\((.*)$`)
 	resumedLine = regexp.MustCompile(`^(\d+)\s+<\.\.\. (\w+) resumed>(.*)$`)
-	result      = regexp.MustCompile(`\)\s+= (-?\d+)`)
-	fdArg       = regexp.MustCompile(`^(\d+|AT_FDCWD)<([^>]*(?:>[^>]*\])?[^>]*)>`)
-	quoted      = regexp.MustCompile(`"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?`)
+	// A call during which the process was killed has the result ?.
+	result = regexp.MustCompile(`\)\s+= (-?\d+|\?)`)
+	fdArg  = regexp.MustCompile(`^(\d+|AT_FDCWD)<([^>]*(?:>[^>]*\])?[^>]*)>`)
+	quoted = regexp.MustCompile(`"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?`)
 )
 
 // parseTrace reads what strace -f -yy -xx wrote and answers the calls that
@@ -80,7 +81,7 @@ func parseTrace(file string) ([]event, error) {
 	}
 	// What was under way at the end counts as begun and never ended.
 	for _, o := range unfinished {
-		if e, ok, err := parseCall(o.call, o.args+") = 0"); err == nil && ok && e.call != "sync" {
+		if e, ok, err := parseCall(o.call, o.args+") = ?"); err == nil && ok {
 			e.began, e.ended = o.began, 1<<60
 			events = append(events, e)
 		}
@@ -98,7 +99,8 @@ func parseCall(call, args string) (e event, ok bool, err error) {
 	if m := fdArg.FindStringSubmatch(args); m != nil {
 		e.path = unhex(m[2])
 	}
-	strs := quoted.FindAllStringSubmatch(args, -1)
+	// What a descriptor stands for may have quotes of its own.
+	strs := quoted.FindAllStringSubmatch(args[len(fdArg.FindString(args)):], -1)
 	switch call {
 	case "pwrite64", "write":
 		if len(strs) != 1 || strs[0][2] != "" {
@@ -119,7 +121,7 @@ func parseCall(call, args string) (e event, ok bool, err error) {
 		return e, true, err
 	case "fdatasync", "fsync":
 		e.call = "sync"
-		return e, true, nil
+		return e, res[1] != "?", nil
 	case "openat":
 		if !strings.Contains(args, "O_CREAT") || len(strs) != 1 {
 			return e, false, nil
