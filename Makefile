@@ -28,7 +28,7 @@ SIZE_BUDGET := 36000000
 # use one plain binary.
 UNIT = $$($(GO) list ./... | grep -v -e /cli/e2e$$)
 
-.PHONY: help run build check test unit process arrows page lint size bench torture fuzz dist deps clean
+.PHONY: help run build plain check test unit process arrows page lint size bench torture fuzz dist deps clean
 
 help:
 	@sed -n 's/^# //p' Makefile | head -5
@@ -39,8 +39,8 @@ build:
 run: build
 	@exec ./tidegate demo --data $(DATA) --listen $(LISTEN)
 
-check: lint
-	@$(GO) test -short $(UNIT)
+check: lint plain
+	@TIDEGATE_BIN=$(CACHE)/bin/tidegate $(GO) test -short $(UNIT)
 
 lint: $(GOLANGCI)
 	@began=$$SECONDS; \
@@ -53,18 +53,21 @@ lint: $(GOLANGCI)
 
 test: deps unit process page arrows
 
-unit:
+# Scripts of the command line run this binary, the rest runs under the detector.
+plain:
+	@mkdir -p $(CACHE)/bin; $(GO) build -o $(CACHE)/bin/tidegate .
+
+unit: plain
 	@began=$$SECONDS; \
-	$(GO) test -race -timeout 20m -json $(UNIT) | $(GO) run .ci/report.go; \
+	TIDEGATE_BIN=$(CACHE)/bin/tidegate $(GO) test -race -timeout 20m -json $(UNIT) | $(GO) run .ci/report.go; \
 	echo "unit tests under the race detector: $$((SECONDS - began)) s"
 
-process:
-	@began=$$SECONDS; mkdir -p $(CACHE)/bin; \
-	$(GO) build -o $(CACHE)/bin/tidegate .; \
+process: plain
+	@began=$$SECONDS; \
 	TIDEGATE_BIN=$(CACHE)/bin/tidegate $(GO) test -count=1 -timeout 30m -json ./cli/e2e | $(GO) run .ci/report.go; \
 	echo "tests of whole processes: $$((SECONDS - began)) s"
 
-page:
+page: plain
 	@if [ -x web/e2e/run ]; then began=$$SECONDS; TIDEGATE_BIN=$(CACHE)/bin/tidegate web/e2e/run; echo "tests of the page: $$((SECONDS - began)) s"; fi
 
 # Not from the cache of tests: it does not see that another package's imports changed.
@@ -83,9 +86,8 @@ size:
 bench: build
 	@./tidegate bench
 
-torture:
-	@mkdir -p $(CACHE)/bin; $(GO) build -o $(CACHE)/bin/tidegate .; \
-	TIDEGATE_BIN=$(CACHE)/bin/tidegate TIDEGATE_KILL_CYCLES=$${KILL_CYCLES:-500} TIDEGATE_POWER_CUTS=$${POWER_CUTS:-500} \
+torture: plain
+	@TIDEGATE_BIN=$(CACHE)/bin/tidegate TIDEGATE_KILL_CYCLES=$${KILL_CYCLES:-500} TIDEGATE_POWER_CUTS=$${POWER_CUTS:-500} \
 		$(GO) test -count=1 -timeout 12h -v -run 'Kill|PowerCut' ./cli/e2e
 
 fuzz:

@@ -45,7 +45,7 @@ func (p *program) root() *cobra.Command {
 		p.serveVerb(), p.initVerb(), p.orgNoun(), p.userNoun(), p.deviceNoun(), p.portNoun(),
 		p.calibrationNoun(), p.readingsNoun(), p.replayVerb(), p.simulateVerb(), p.tailVerb(),
 		p.deadletterNoun(), p.ledgerVerb(), p.auditNoun(), p.backupVerb(),
-		p.retentionNoun(), p.statusVerb(), p.versionVerb(), p.demoVerb(), p.benchVerb(),
+		p.retentionNoun(), p.doctorVerb(), p.statusVerb(), p.versionVerb(), p.demoVerb(), p.benchVerb(),
 	)
 	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"})
 	root.InitDefaultCompletionCmd()
