@@ -31,7 +31,7 @@ func oneFile(cmd *cobra.Command, args []string) error {
 // compressed.
 func (p *program) openInput(name string) (*input, error) {
 	in := &input{}
-	var from io.Reader = p.Stdin
+	from := p.Stdin
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {

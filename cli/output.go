@@ -187,6 +187,8 @@ func tableCell(v any) string {
 		return v.Time().Local().Format(tableTime)
 	case time.Time:
 		return v.Local().Format(tableTime)
+	case float64:
+		return strconv.FormatFloat(v, 'g', 15, 64) // 230.6 and not 230.60000000000002; JSON and CSV are exact
 	}
 	s := csvCell(v)
 	if s == "" {

@@ -69,6 +69,9 @@ func TestLists(t *testing.T) {
 
 // What devices send cannot steer the terminal of who looks at it.
 func TestTableCellsAreHarmless(t *testing.T) {
+	if got := tableCell(230.60000000000002) + " " + csvCell(230.60000000000002); got != "230.6 230.60000000000002" {
+		t.Errorf("a number is shown as %s", got)
+	}
 	if got := tableCell("a\x1b[2Jb\nc\td"); got != "a [2Jb c d" {
 		t.Errorf("%q", got)
 	}
