@@ -156,7 +156,7 @@ func waitUnlocked(t testing.TB, ok func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatal("what was waited for did not happen")
 		}
-		time.Sleep(100 * time.Microsecond) // the interval of a poll, not a guess
+		<-time.After(100 * time.Microsecond) // the interval of a poll, not a guess
 	}
 }
 

@@ -13,12 +13,15 @@ const (
 	// So much is worth a commit before Linger has passed: load is not stalled.
 	gatherRecords = 512
 	gatherBytes   = 64 << 10
-	// As many as the largest of so many commits before are worth one too: then
-	// most likely everybody who waited for those acks has answered, and waiting
-	// longer would only stall them. Fewer than sameLeast never are, so that a
-	// trickle keeps gathering.
+	// As many as came in the latest commits that lingered are worth one too:
+	// then most likely everybody who waited for the acks has answered, and
+	// waiting longer would only stall them. Fewer than sameLeast never are. After
+	// earlyMost such commits one lingers all the same, to learn how many would
+	// come: a steady flow that nobody waits for must not stay with small commits
+	// because it began with small ones.
 	sameCommits = 8
 	sameLeast   = 16
+	earlyMost   = 64
 	// So much goes into one commit at most, a single larger entry excepted.
 	commitBytes = 4 << 20
 
@@ -58,7 +61,7 @@ func (l *Log) commitLoop() {
 func (l *Log) take() ([]Item, int64) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	var waiting bool
+	var waiting, lingered bool
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
@@ -76,9 +79,10 @@ func (l *Log) take() ([]Item, int64) {
 			}
 			switch {
 			case linger > 0:
+				lingered = true
 				timer.Reset(linger)
 			case limit > 0 || l.stopping:
-				return l.cut(limit)
+				return l.cut(limit, lingered && !l.enough)
 			case !waiting:
 				waiting = true
 				l.metrics.paced.Inc()
@@ -122,14 +126,15 @@ func (l *Log) allowance() int64 {
 	return limit
 }
 
-// cut takes up to limit bytes from the queue, at least one entry.
-func (l *Log) cut(limit int64) ([]Item, int64) {
+// cut takes up to limit bytes from the queue, at least one entry. lingered:
+// Linger has passed over them.
+func (l *Log) cut(limit int64, lingered bool) ([]Item, int64) {
 	l.began = time.Now()
 	if l.stopping {
 		limit = commitBytes
 	}
 	items, size := l.queue, l.queued
-	l.pace.note(len(items))
+	l.pace.note(len(items), lingered)
 	l.queue, l.queued, l.enough = nil, 0, false
 	if size > limit {
 		n, taken := 0, int64(0)
@@ -147,21 +152,28 @@ func (l *Log) cut(limit int64) ([]Item, int64) {
 	return items, size
 }
 
-// pace remembers how large the latest commits were.
+// pace remembers how much came while the latest commits lingered.
 type pace struct {
-	sizes [sameCommits]int
-	next  int
-	same  int // entries that are worth a commit; 0: nothing is known yet
+	sizes [sameCommits]int // of commits that lingered to the end
+	last  int              // the newest of them
+	early int              // so many more need not linger
+	same  int              // entries that are worth a commit
 }
 
-func (p *pace) note(n int) {
-	p.sizes[p.next] = n
-	p.next = (p.next + 1) % sameCommits
+// note takes the size of a commit and whether it lingered to the end.
+func (p *pace) note(n int, lingered bool) {
+	if lingered {
+		p.last, p.early = (p.last+1)%sameCommits, earlyMost
+		p.sizes[p.last] = n
+	} else {
+		p.early--
+		p.sizes[p.last] = max(p.sizes[p.last], n)
+	}
 	p.same = max(sameLeast, slices.Max(p.sizes[:]))
 }
 
 // reached reports whether n entries are as many as the latest commits had.
-func (p *pace) reached(n int) bool { return p.same > 0 && n >= p.same }
+func (p *pace) reached(n int) bool { return p.early > 0 && n >= p.same }
 
 // commit writes a group, acks it and hands it on. It answers an error when the
 // group will never be acked.

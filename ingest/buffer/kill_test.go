@@ -64,7 +64,7 @@ func child(path string) {
 				}
 				say('t', through)
 			}
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond)
 		}
 	}()
 	_, head := l.Bounds()

@@ -283,7 +283,7 @@ func TestLinger(t *testing.T) {
 			if err := l.Append(fixed(1)[0]); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(10 * time.Millisecond)
+			<-time.After(10 * time.Millisecond) // of the bubble
 		}
 		synctest.Wait()
 		v, err := l.Verify(t.Context())
@@ -292,6 +292,21 @@ func TestLinger(t *testing.T) {
 		}
 		if v.Groups < 9 || v.Groups > 12 {
 			t.Errorf("%d commits in a second of linger 100 ms", v.Groups)
+		}
+		// So do those of a steady flow that began slowly.
+		before := v.Groups
+		for range 5000 { // one each ms: 5 s
+			if err := l.Append(fixed(1)[0]); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(time.Millisecond)
+		}
+		synctest.Wait()
+		if v, err = l.Verify(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := v.Groups - before; n > 130 { // most have 66, of 64 KiB
+			t.Errorf("%d commits in five seconds of a steady flow", n)
 		}
 		// Clients that wait for each ack are not held to one round a linger.
 		const clients, rounds = 50, 100
