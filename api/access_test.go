@@ -108,7 +108,7 @@ func TestLogin(t *testing.T) {
 		}
 	}
 
-	b.local.CreateUser(ctx, client.NewUser{Email: "bob@example.org", Password: annPassword, Role: store.RoleViewer, OrgID: "acme"})
+	must[client.User](t)(b.local.CreateUser(ctx, client.NewUser{Email: "bob@example.org", Password: annPassword, Role: store.RoleViewer, OrgID: "acme"}))
 	if _, err := b.remote(t, "").Login(ctx, "bob@example.org", annPassword); !errors.As(err, &p) || p.Status != http.StatusForbidden || !strings.Contains(p.Detail, "viewer") {
 		t.Errorf("login of a viewer: %v", err)
 	}

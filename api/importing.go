@@ -102,7 +102,7 @@ func (im *importer) start(ctx context.Context, in *importInput) (*huma.StreamRes
 	c := humaecho.Unwrap(in.hc)
 	rc := http.NewResponseController(c.Response().Writer)
 	_ = rc.EnableFullDuplex() // HTTP/2 needs none
-	body := io.Reader(patientReader{c.Request().Body, rc})
+	body := io.Reader(patientReader{c.Request().Body, rc, im.s.o.bodyTimeout})
 	rows, err := openRows(body, c.Request().Header)
 	if err != nil {
 		im.running.Add(-1)
@@ -114,15 +114,20 @@ func (im *importer) start(ctx context.Context, in *importInput) (*huma.StreamRes
 		defer im.running.Add(-1)
 		w := newStream(c.Response(), "application/x-ndjson")
 		ctx, cancel := context.WithCancel(hc.Context())
-		read := make(chan error, 1)
-		go func() { read <- f.run(ctx) }()
-		ended := false
+		var err error
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			err = f.run(ctx)
+		}()
 		defer func() {
 			cancel()
-			if !ended {
+			select {
+			case <-ended:
+			default:
 				// Wakes a read of the body, which must end before the request does.
 				_ = rc.SetReadDeadline(time.Now())
-				<-read
+				<-ended
 			}
 		}()
 		tick := time.NewTicker(importTick)
@@ -131,8 +136,7 @@ func (im *importer) start(ctx context.Context, in *importInput) (*huma.StreamRes
 			select {
 			case <-tick.C:
 				f.tell(w, ImportLine{Type: "progress"})
-			case err := <-read:
-				ended = true
+			case <-ended:
 				last := ImportLine{Type: "result"}
 				if err != nil {
 					last = ImportLine{Type: "error", Problem: im.s.problem(ctx, err)}
@@ -160,10 +164,11 @@ func openRows(body io.Reader, h http.Header) (*rowReader, error) {
 type patientReader struct {
 	r  io.Reader
 	rc *http.ResponseController
+	d  time.Duration
 }
 
 func (p patientReader) Read(b []byte) (int, error) {
-	_ = p.rc.SetReadDeadline(time.Now().Add(bodyTimeout)) // a writer without deadlines has none
+	_ = p.rc.SetReadDeadline(time.Now().Add(p.d)) // a writer without deadlines has none
 	return p.r.Read(b)
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -66,7 +67,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		patience(c, begin)
+		s.patience(c, begin)
 		if err := next(c); err != nil {
 			s.handleError(err, c)
 		}
@@ -88,13 +89,35 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// patience bounds how long the body may take to come and the answer to go;
-// streams push it further with each piece.
-func patience(c echo.Context, now time.Time) {
+// patience bounds how long the body may take to come and the answer to go, not
+// how long it takes to make. Streams push it further with each piece.
+func (s *Server) patience(c echo.Context, now time.Time) {
+	r := c.Request()
 	rc := http.NewResponseController(c.Response().Writer)
 	// A writer without deadlines (in a test) has none to be set.
-	_ = rc.SetReadDeadline(now.Add(bodyTimeout))
-	_ = rc.SetWriteDeadline(now.Add(2 * bodyTimeout))
+	_ = rc.SetWriteDeadline(time.Time{}) // of the request before
+	c.Response().Before(func() { _ = rc.SetWriteDeadline(time.Now().Add(2 * s.o.bodyTimeout)) })
+	if r.Body == nil || r.Body == http.NoBody {
+		return
+	}
+	_ = rc.SetReadDeadline(now.Add(s.o.bodyTimeout))
+	r.Body = &hurriedBody{r.Body, rc}
+}
+
+// hurriedBody lifts the deadline once the body is read: from then on the
+// server reads only to learn whether the client is still there, and a deadline
+// would pass for its end.
+type hurriedBody struct {
+	io.ReadCloser
+	rc *http.ResponseController
+}
+
+func (b *hurriedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		_ = b.rc.SetReadDeadline(time.Time{})
+	}
+	return n, err
 }
 
 // contain turns a panic into a 500, except the one that breaks a connection.

@@ -25,8 +25,12 @@ func TestPasswords(t *testing.T) {
 		hash, password string
 		want           bool
 	}{
-		{hash, "correct horse", true}, {hash, "correct hors", false}, {hash, "", false},
-		{"", "", false}, {"", "correct horse", false}, {hash, strings.Repeat("x", 5000), false},
+		{hash, "correct horse", true},
+		{hash, "correct hors", false},
+		{hash, "", false},
+		{"", "", false},
+		{"", "correct horse", false},
+		{hash, strings.Repeat("x", 5000), false},
 	} {
 		if got, err := p.check(ctx, c.hash, c.password); err != nil || got != c.want {
 			t.Errorf("check(%q, %.20q) = %v, %v", c.hash, c.password, got, err)

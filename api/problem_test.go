@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -117,14 +118,14 @@ func TestProblems(t *testing.T) {
 		t.Error("the cause of a 500 is not in the log")
 	}
 	fail = func() error { panic("boom") }
-	if resp, body := b.do(t, "GET", "/api/v1/status", token, "", ""); resp.StatusCode != 500 || strings.Contains(body, "boom") {
+	if resp, body := b.do(t, "GET", "/api/v1/status", token, "", ""); resp.StatusCode != http.StatusInternalServerError || strings.Contains(body, "boom") {
 		t.Errorf("a panic: %d %s", resp.StatusCode, body)
 	}
 	if !strings.Contains(b.logged.String(), "boom") {
 		t.Error("the panic is not in the log")
 	}
 	fail = func() error { return store.ErrUnavailable }
-	if resp, _ := b.do(t, "GET", "/readyz", "", "", ""); resp.StatusCode != 503 {
+	if resp, _ := b.do(t, "GET", "/readyz", "", "", ""); resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("readyz while not ready: %d", resp.StatusCode)
 	}
 }
@@ -136,7 +137,7 @@ func TestWhatIsOpen(t *testing.T) {
 		"/openapi.json": `"openapi":"3.1.0"`, "/docs": "<title>tidegate API",
 	} {
 		resp, body := b.do(t, "GET", path, "", "", "")
-		if resp.StatusCode != 200 || !strings.Contains(body, says) {
+		if resp.StatusCode != http.StatusOK || !strings.Contains(body, says) {
 			t.Errorf("%s: %d %.100s", path, resp.StatusCode, body)
 		}
 		h := resp.Header
@@ -154,7 +155,7 @@ func TestWhatIsOpen(t *testing.T) {
 	if csp := resp.Header.Get("Content-Security-Policy"); strings.Count(csp, "sha256-") != 2 || strings.Contains(csp, "unsafe") {
 		t.Errorf("/docs: %s", csp)
 	}
-	if resp, _ := b.do(t, "GET", "/metrics", "", "", ""); resp.StatusCode != 404 {
+	if resp, _ := b.do(t, "GET", "/metrics", "", "", ""); resp.StatusCode != http.StatusNotFound {
 		t.Errorf("/metrics without a handler: %d", resp.StatusCode)
 	}
 }

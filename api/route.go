@@ -23,12 +23,6 @@ type answer[T any] struct{ Body T }
 
 type none struct{}
 
-// Limits of a page of a list.
-const (
-	defaultListLimit = 100
-	maxListLimit     = 1000
-)
-
 // PageInput is how lists are asked for.
 type PageInput struct {
 	Cursor string `query:"cursor" maxLength:"512" doc:"nextCursor of the page before"`
@@ -62,6 +56,7 @@ func route[I, O any](s *Server, op huma.Operation, h func(context.Context, *I) (
 	// The library would read, and judge, a body that is described to it.
 	stream := op.RequestBody
 	op.RequestBody = nil
+	op.BodyReadTimeout = s.o.bodyTimeout
 	known := queryParams(reflect.TypeFor[I]())
 	op.Middlewares = append(op.Middlewares, func(ctx huma.Context, next func(huma.Context)) {
 		if p := checkQuery(ctx, known); p != nil {

@@ -46,6 +46,8 @@ type Options struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // nil: no metrics
 	Now        ingest.Clock          // nil: the time
+
+	bodyTimeout time.Duration // 0: bodyTimeout; tests have less patience
 }
 
 // Pipeline is the way of messages into the store, and its books.
@@ -91,6 +93,9 @@ func New(o Options) (*Server, error) {
 	}
 	if o.AccessTokenTTL == 0 {
 		o.AccessTokenTTL = 15 * time.Minute
+	}
+	if o.bodyTimeout == 0 {
+		o.bodyTimeout = bodyTimeout
 	}
 	t, err := newTokens(o.Keys, o.AccessTokenTTL, o.Now)
 	if err != nil {

@@ -106,8 +106,10 @@ func (h *Hub) Subscribe(f Filter) (*Sub, error) {
 	defer h.mu.Unlock()
 	old := h.list()
 	if len(old) >= h.o.MaxSubscribers {
-		return nil, &store.Error{Kind: store.ErrFull, Noun: "live",
-			Msg: fmt.Sprintf("%d subscriptions are open, which is the most there can be", len(old))}
+		return nil, &store.Error{
+			Kind: store.ErrFull, Noun: "live",
+			Msg: fmt.Sprintf("%d subscriptions are open, which is the most there can be", len(old)),
+		}
 	}
 	next := append(slices.Clone(old), s)
 	h.subs.Store(&next)
