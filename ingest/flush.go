@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"tidegate/ingest/buffer"
@@ -28,11 +29,26 @@ func (p *Pipeline) Flush(ctx context.Context) error {
 	if err := p.o.State.Flush(ctx, through); err != nil {
 		return fmt.Errorf("flush state: %w", err)
 	}
-	if err := p.o.Log.Trim(min(through, p.o.State.Applied())); err != nil {
-		return fmt.Errorf("trim the log: %w", err)
+	if p.holds == 0 {
+		if err := p.o.Log.Trim(min(through, p.o.State.Applied())); err != nil {
+			return fmt.Errorf("trim the log: %w", err)
+		}
 	}
 	p.metrics.flush.Observe(p.o.Now().Sub(began).Seconds())
 	return nil
+}
+
+// HoldLog keeps the log from being trimmed until release is called, so that a
+// backup fits together.
+func (p *Pipeline) HoldLog() (release func(), err error) {
+	p.flushing.Lock()
+	defer p.flushing.Unlock()
+	p.holds++
+	return sync.OnceFunc(func() {
+		p.flushing.Lock()
+		defer p.flushing.Unlock()
+		p.holds--
+	}), nil
 }
 
 // flushLoop flushes when enough waits in memory, when the log is half full, or

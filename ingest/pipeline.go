@@ -62,6 +62,7 @@ type Pipeline struct {
 
 	shed     atomic.Uint64
 	flushing sync.Mutex    // one flush at a time
+	holds    int           // of HoldLog, under flushing
 	wake     chan struct{} // asks the flusher
 	roomMu   sync.Mutex
 	room     *sync.Cond // signalled when a flush ended

@@ -50,8 +50,8 @@ func Default() Config {
 	c.MQTT.MaxConnections = 20_000
 	c.Log.MaxSize = 1 << 30
 	c.Log.Linger = 5 * time.Millisecond
-	c.Log.Window = 16 << 20
-	c.Log.Unacked = 32 << 20
+	c.Log.Window = 8 << 20
+	c.Log.Unacked = 24 << 20
 	c.Store.FlushInterval = 10 * time.Minute
 	c.Store.FlushSize = 24 << 20
 	c.Store.SettleAfter = 10 * time.Minute

@@ -105,7 +105,7 @@ func TestFileFaults(t *testing.T) {
 		"scalar section":     {"logging: info\n", `F line 1: logging takes keys (level, format), found "info"`},
 		"alias":              {"log: &a\n  linger: 1ms\nstore: *a\n", `F line 3: aliases are not supported here; write the value out`},
 		"two faults":         {"log:\n  linger: 5\n  max_size: 5\n", "F line 3: log.max_size"},
-		"window beyond log":  {"log:\n  max_size: 8MiB\n", `log.window is 16MiB, more than log.max_size 8MiB`},
+		"window beyond log":  {"log:\n  max_size: 4MiB\n", `log.window is 8MiB, more than log.max_size 4MiB`},
 		"same port":          {"http:\n  listen: ':1883'\n", `http.listen and mqtt.listen are both ":1883"`},
 	} {
 		t.Run(name, func(t *testing.T) {
