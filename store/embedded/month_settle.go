@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,7 @@ import (
 )
 
 const (
-	settleGrowth = 64 << 10 // bytes that a file may grow unsettled, beside a fifth of its size
+	settleGrowth = 24 << 10 // bytes that a file may grow unsettled, beside a fifth of its size
 	settleBatch  = 8 << 20  // bytes of blocks a transaction
 )
 
@@ -164,48 +165,56 @@ func (r *rewriter) run(ctx context.Context) error {
 		if err := view(r.src, func(tx *bbolt.Tx) (err error) { done, err = r.read(tx); return err }); err != nil {
 			return err
 		}
-		if done {
-			r.cut(0)
-		}
-		if r.bytes >= settleBatch || done {
+		if r.bytes >= settleBatch && !done {
 			if err := update(r.dst, r.write); err != nil {
 				return err
 			}
 		}
 	}
+	r.cut(0)
 	var hours [][2][]byte
-	err := view(r.src, func(tx *bbolt.Tx) error {
-		state, err := readMonthState(tx)
-		if err != nil {
-			return err
-		}
-		state.blocks, state.bytes, state.samples = r.state.blocks, r.state.bytes, r.state.samples
-		r.state = state
+	var state monthState
+	err := view(r.src, func(tx *bbolt.Tx) (err error) {
 		if b := tx.Bucket(hoursBucket); b != nil {
-			return b.ForEach(func(k, v []byte) error {
-				hours = append(hours, [2][]byte{append([]byte(nil), k...), append([]byte(nil), v...)})
+			err = b.ForEach(func(k, v []byte) error {
+				hours = append(hours, [2][]byte{bytes.Clone(k), bytes.Clone(v)})
 				return nil
 			})
 		}
-		return nil
+		if err == nil {
+			state, err = readMonthState(tx)
+		}
+		return err
 	})
 	if err != nil {
 		return err
 	}
+	state.blocks, state.bytes, state.samples = r.state.blocks, r.state.bytes, r.state.samples
+	if err := update(r.dst, func(tx *bbolt.Tx) error { return r.finish(tx, &state, hours) }); err != nil {
+		return err
+	}
 	return update(r.dst, func(tx *bbolt.Tx) error {
-		b, err := tx.CreateBucketIfNotExists(hoursBucket)
-		if err != nil {
+		state.settled = uint64(tx.Size()) // known once all else has its pages
+		return writeMonthState(tx, &state)
+	})
+}
+
+// finish writes what is left, the tallies and the state.
+func (r *rewriter) finish(tx *bbolt.Tx, state *monthState, hours [][2][]byte) error {
+	if err := r.write(tx); err != nil {
+		return err
+	}
+	b, err := tx.CreateBucketIfNotExists(hoursBucket)
+	if err != nil {
+		return err
+	}
+	b.FillPercent = 1
+	for _, kv := range hours {
+		if err := b.Put(kv[0], kv[1]); err != nil {
 			return err
 		}
-		b.FillPercent = 1
-		for _, kv := range hours {
-			if err := b.Put(kv[0], kv[1]); err != nil {
-				return err
-			}
-		}
-		r.state.settled = uint64(tx.Size()) // about: the state itself is still to come
-		return writeMonthState(tx, &r.state)
-	})
+	}
+	return writeMonthState(tx, state)
 }
 
 // read takes the next blocks along and answers whether they were the last.
@@ -255,6 +264,8 @@ func (r *rewriter) cut(keep int) {
 		b := r.coder.encode(part)
 		r.full = append(r.full, [2][]byte{blockKey(r.series, part.ts[0]), b})
 		r.bytes += len(b)
+		r.state.blocks++
+		r.state.bytes += uint64(len(b))
 		r.state.samples += uint64(size)
 		from += size
 	}
@@ -271,8 +282,6 @@ func (r *rewriter) write(tx *bbolt.Tx) error {
 		if err := b.Put(kv[0], kv[1]); err != nil {
 			return err
 		}
-		r.state.blocks++
-		r.state.bytes += uint64(len(kv[1]))
 	}
 	r.full, r.bytes = r.full[:0], 0
 	return nil

@@ -138,6 +138,28 @@ func TestSettle(t *testing.T) {
 	mustClose(t, s)
 }
 
+// TestSettleOnce has small files settled, which is worth it once.
+func TestSettleOnce(t *testing.T) {
+	s := openTestSeries(t, t.TempDir(), SeriesOptions{})
+	fillMonths(t, s)
+	before := s.Usage(time.Now()).Bytes
+	if err := s.Settle(context.Background(), -time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if after := s.Usage(time.Now()).Bytes; after >= before {
+		t.Errorf("%d bytes, were %d", after, before)
+	}
+	if again := s.unsettled(-time.Hour); len(again) != 0 {
+		t.Errorf("%v would be settled again", again)
+	}
+	mustClose(t, s)
+	s = openTestSeries(t, s.dir, SeriesOptions{})
+	if again := s.unsettled(-time.Hour); len(again) != 0 {
+		t.Errorf("after a restart %v would be settled again", again)
+	}
+	mustClose(t, s)
+}
+
 // TestSettleGivesWay has a flush come in while a month is rewritten.
 func TestSettleGivesWay(t *testing.T) {
 	s := openTestSeries(t, t.TempDir(), SeriesOptions{})
