@@ -33,7 +33,8 @@ export class Server {
 
   /** start serves, on the same ports as before, and answers when it is ready. */
   async start() {
-    const env = { ...process.env, TIDEGATE_HTTP_LISTEN: this.listen.http, TIDEGATE_MQTT_LISTEN: this.listen.mqtt };
+    const { TIDEGATE_BIN: _, ...rest } = process.env; // not a setting: the server would warn
+    const env = { ...rest, TIDEGATE_HTTP_LISTEN: this.listen.http, TIDEGATE_MQTT_LISTEN: this.listen.mqtt };
     this.process = spawn(this.bin, ['serve', '--data', this.dir], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const out of [this.process.stdout, this.process.stderr]) out.on('data', (b) => { this.log += b; });
     this.ended = new Promise((done) => this.process.once('exit', done));

@@ -68,6 +68,7 @@ function fitting(list) {
 function Chart({ w, ports, shown }) {
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const plot = useRef(/** @type {uPlot | null} */ (null));
+  const draw = useRef(() => {});
   const [at, setAt] = useState(/** @type {(number | null | undefined)[] | null} */ (null));
   const theme = useTheme();
   const list = ports.map((p) => w.series(p.number));
@@ -85,13 +86,13 @@ function Chart({ w, ports, shown }) {
     const size = () => ({ width: element.clientWidth, height: element.clientHeight });
     const u = new uPlot(options({ ports, shown, dense, element, size: size(), onCursor: setAt }), data(), element);
     plot.current = u;
-    const draw = () => u.batch(() => {
+    draw.current = () => u.batch(() => {
       u.setData(data(), false);
       u.setScale('x', { min: now.value - shown, max: now.value });
     });
     const stop = effect(() => {
       void w.version.value;
-      draw();
+      draw.current();
     });
     const observer = new ResizeObserver(() => u.setSize(size()));
     observer.observe(element);
@@ -120,7 +121,7 @@ function Chart({ w, ports, shown }) {
         })}
         <span class="hint num when">${time ? html`<span title=${exact(time)}>${clock(time)}</span>` : dense ? 'mean, least and greatest of 5 s' : readings(list)}</span>
       </figcaption>
-      <div class="plot" ref=${box} tabIndex=${0} role="img" onKeyDown=${(/** @type {KeyboardEvent} */ e) => walk(e, plot.current)}
+      <div class="plot" ref=${box} tabIndex=${0} role="img" onKeyDown=${(/** @type {KeyboardEvent} */ e) => { draw.current(); walk(e, plot.current); }}
         onBlur=${() => plot.current?.setCursor({ left: -10, top: -10 })}
         aria-label=${`${names}: ${summary(list, ports[0].unit)}. The arrow keys read single values.`} />
       ${empty && html`<p class="hint over">${ports.some((p) => w.loading(p.number)) ? 'Loading…' : 'No reading in the last hour.'}</p>`}
