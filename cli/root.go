@@ -44,7 +44,7 @@ func (p *program) root() *cobra.Command {
 	root.AddCommand(
 		p.serveVerb(), p.initVerb(), p.orgNoun(), p.userNoun(), p.deviceNoun(), p.portNoun(),
 		p.calibrationNoun(), p.readingsNoun(), p.replayVerb(), p.simulateVerb(), p.tailVerb(),
-		p.deadletterNoun(), p.ledgerVerb(), p.auditNoun(), p.backupVerb(),
+		p.deadletterNoun(), p.ledgerVerb(), p.auditNoun(), p.backupVerb(), p.restoreVerb(),
 		p.retentionNoun(), p.doctorVerb(), p.statusVerb(), p.versionVerb(), p.demoVerb(), p.benchVerb(),
 	)
 	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"})
