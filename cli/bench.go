@@ -23,6 +23,7 @@ func (p *program) benchVerb() *cobra.Command {
 	c.Hidden = true
 	c.Flags().StringVar(&cfg.Base, "dir", "", "folder whose disk is measured (default: the system's for temporary files)")
 	c.Flags().DurationVar(&cfg.Seconds, "seconds", time.Minute, "length of each throughput run")
+	c.Flags().IntVar(&cfg.Volume, "volume", 100_000_000, "readings of the largest store")
 	c.Flags().IntVar(&cfg.Runs, "runs", 3, "runs of each figure")
 	c.Flags().StringVar(&cfg.Only, "only", "", "one section alone")
 	return c

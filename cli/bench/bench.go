@@ -25,6 +25,8 @@ var sections = []section{
 	{"wear", wear},
 	{"query", query},
 	{"ports", manyPorts},
+	{"volume", volume},
+	{"traces", traces},
 }
 
 // Run measures and writes the table.

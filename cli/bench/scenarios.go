@@ -16,6 +16,7 @@ type Config struct {
 	Seconds time.Duration // of each throughput run
 	Runs    int           // of each figure
 	Only    string        // a section by name; empty: all
+	Volume  int           // readings of the largest store; 0: 100 million
 	Out     io.Writer     // the table, in Markdown
 	Log     io.Writer     // progress
 }
