@@ -10,7 +10,10 @@ import { align } from './series.js';
 import { chosen, now, span } from './state.js';
 import { HISTORY_MS } from './watch.js';
 
-const SPANS = [{ ms: 0, name: 'auto' }, { ms: 300_000, name: '5 min' }, { ms: 900_000, name: '15 min' }, { ms: HISTORY_MS, name: '1 h', title: 'hour' }];
+const SPANS = [
+  { ms: 0, name: 'auto' }, { ms: 60_000, name: '1 min', title: 'minute' }, { ms: 300_000, name: '5 min' }, { ms: 900_000, name: '15 min' },
+  { ms: HISTORY_MS, name: '1 h', title: 'hour' },
+];
 
 /**
  * @typedef {import('./watch.js').Watch} Watch
@@ -30,7 +33,7 @@ export function Charts({ w, d }) {
     const drawn = { number: p.number, name: p.name || 'Port ' + p.number, unit: p.unit || '', color: colorOf(i), limits };
     groups.set(key, [...(groups.get(key) || []), drawn]);
   });
-  if (!d.ports?.length) return null;
+  if (!d.ports?.length || w.latest.value?.size === 0) return null;
   if (!groups.size) return html`<div class="panel"><p class="hint pad">Choose a port above to see its last hour. The keys 1 to 9 do it too.</p></div>`;
   const shown = span.value || fitting([...groups.values()].flat().map((p) => w.series(p.number)));
   return html`

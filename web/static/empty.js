@@ -42,7 +42,7 @@ export function NoPorts({ d }) {
 export function NoReadings({ d }) {
   return html`
     <div class="empty">
-      <p>Nothing was received from this device yet. Send a first reading, with its secret in place of SECRET:</p>
+      <p>Nothing is stored of this device yet. Send a first reading, with its secret in place of SECRET:</p>
       <${Command} text=${publish(d, d.ports?.[0]?.number ?? 1)} />
       <p class="hint">The secret was printed when the device was made. What is refused shows under “Rejected”, with the cause.</p>
     </div>`;

@@ -80,10 +80,11 @@ function Warnings() {
   }
   const warnings = s?.warnings || [];
   if (!warnings.length) return null;
+  if (warnings.length === 1) return html`<p class="banner">${warnings[0]}</p>`;
   return html`
     <details class="banner">
-      <summary>${warnings.length === 1 ? warnings[0] : `${warnings.length} warnings of the server`}</summary>
-      ${warnings.length > 1 && html`<ul>${warnings.map((w) => html`<li key=${w}>${w}</li>`)}</ul>`}
+      <summary>${warnings.length} warnings of the server</summary>
+      <ul>${warnings.map((w) => html`<li key=${w}>${w}</li>`)}</ul>
     </details>`;
 }
 

@@ -37,7 +37,7 @@ export function options({ ports, shown, dense, element, size, onCursor }) {
     ...size,
     ms: 1,
     legend: { show: false },
-    padding: [8, 8, 0, 0],
+    padding: [8, 1.3 * em, 0, 0],
     scales: {
       x: { time: true },
       y: { range: (_u, min, max) => padded(min, max) },

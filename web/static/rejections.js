@@ -99,7 +99,7 @@ function Line({ r }) {
       <div class="why">
         <p>
           ${r.deviceId && !r.cause.includes(r.deviceId) && html`<button class="link" onClick=${() => showDevice(r.deviceId)}>${r.deviceId}</button>${r.port && ` port ${r.port}`}: `}
-          ${r.cause}${r.times > 1 && html` <span class="times" title="times since this page was opened">×${r.times}</span>`}
+          ${r.cause}${r.times > 1 && html` <span class="times" title="told so often since this page was opened; the ledger has the exact number">×${r.times}</span>`}
         </p>
         ${command ? html`<${Command} text=${command} />` : r.fix && html`<p class="hint">${r.fix}</p>`}
       </div>
