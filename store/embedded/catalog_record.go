@@ -80,8 +80,10 @@ func decodeOrganization(id string, b []byte) (store.Organization, error) {
 }
 
 func encodeUser(u store.User) []byte {
-	return encodeRecord(userRecord{Email: u.Email, Role: string(u.Role), OrgID: u.OrgID,
-		PasswordHash: u.PasswordHash, CreatedAt: u.CreatedAt.UnixMilli()})
+	return encodeRecord(userRecord{
+		Email: u.Email, Role: string(u.Role), OrgID: u.OrgID,
+		PasswordHash: u.PasswordHash, CreatedAt: u.CreatedAt.UnixMilli(),
+	})
 }
 
 func decodeUser(id string, b []byte) (store.User, error) {
@@ -89,14 +91,18 @@ func decodeUser(id string, b []byte) (store.User, error) {
 	if err := decodeRecord("user", id, b, &r); err != nil {
 		return store.User{}, err
 	}
-	return store.User{ID: id, Email: r.Email, Role: store.Role(r.Role), OrgID: r.OrgID,
-		PasswordHash: r.PasswordHash, CreatedAt: milliTime(r.CreatedAt)}, nil
+	return store.User{
+		ID: id, Email: r.Email, Role: store.Role(r.Role), OrgID: r.OrgID,
+		PasswordHash: r.PasswordHash, CreatedAt: milliTime(r.CreatedAt),
+	}, nil
 }
 
 func encodeDevice(d store.Device) []byte {
-	return encodeRecord(deviceRecord{UID: d.UID, OrgID: d.OrgID, Serial: d.SerialNumber, Name: d.Name,
+	return encodeRecord(deviceRecord{
+		UID: d.UID, OrgID: d.OrgID, Serial: d.SerialNumber, Name: d.Name,
 		State: string(d.State), SecretHash: d.SecretHash, AcceptPast: d.AcceptPast, AcceptAhead: d.AcceptAhead,
-		AssumeZone: d.AssumeZone, CreatedAt: d.CreatedAt.UnixMilli()})
+		AssumeZone: d.AssumeZone, CreatedAt: d.CreatedAt.UnixMilli(),
+	})
 }
 
 func decodeDevice(id string, b []byte) (store.Device, error) {
@@ -104,14 +110,18 @@ func decodeDevice(id string, b []byte) (store.Device, error) {
 	if err := decodeRecord("device", id, b, &r); err != nil {
 		return store.Device{}, err
 	}
-	return store.Device{ID: id, UID: r.UID, OrgID: r.OrgID, SerialNumber: r.Serial, Name: r.Name,
+	return store.Device{
+		ID: id, UID: r.UID, OrgID: r.OrgID, SerialNumber: r.Serial, Name: r.Name,
 		State: store.DeviceState(r.State), SecretHash: r.SecretHash, AcceptPast: r.AcceptPast,
-		AcceptAhead: r.AcceptAhead, AssumeZone: r.AssumeZone, CreatedAt: milliTime(r.CreatedAt)}, nil
+		AcceptAhead: r.AcceptAhead, AssumeZone: r.AssumeZone, CreatedAt: milliTime(r.CreatedAt),
+	}, nil
 }
 
 func encodePort(p store.Port) []byte {
-	r := portRecord{Name: p.Name, Unit: p.Unit, ValidMin: p.ValidMin, ValidMax: p.ValidMax, Low: p.Low, High: p.High,
-		CreatedAt: p.CreatedAt.UnixMilli()}
+	r := portRecord{
+		Name: p.Name, Unit: p.Unit, ValidMin: p.ValidMin, ValidMax: p.ValidMax, Low: p.Low, High: p.High,
+		CreatedAt: p.CreatedAt.UnixMilli(),
+	}
 	for _, c := range p.Calibrations {
 		cr := calibrationRecord{Number: c.Number, Scaling: c.Scaling, Offset: c.Offset, CreatedAt: c.CreatedAt.UnixMilli()}
 		if !c.EffectiveFrom.IsZero() {
@@ -128,9 +138,11 @@ func decodePort(deviceID string, number uint16, b []byte) (store.Port, error) {
 	if err := decodeRecord("port", fmt.Sprintf("%s/%d", deviceID, number), b, &r); err != nil {
 		return store.Port{}, err
 	}
-	p := store.Port{DeviceID: deviceID, Number: number, Name: r.Name, Unit: r.Unit, ValidMin: r.ValidMin,
+	p := store.Port{
+		DeviceID: deviceID, Number: number, Name: r.Name, Unit: r.Unit, ValidMin: r.ValidMin,
 		ValidMax: r.ValidMax, Low: r.Low, High: r.High, CreatedAt: milliTime(r.CreatedAt),
-		Calibrations: make([]store.Calibration, len(r.Calibrations))}
+		Calibrations: make([]store.Calibration, len(r.Calibrations)),
+	}
 	for i, cr := range r.Calibrations {
 		c := store.Calibration{Number: cr.Number, Scaling: cr.Scaling, Offset: cr.Offset, CreatedAt: milliTime(cr.CreatedAt)}
 		if cr.From != nil {

@@ -144,8 +144,10 @@ func OpenState(path string, o StateOptions) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &State{db: db, o: o, claims: map[store.LetterID]claim{},
-		presence: map[uint32]store.Presence{}, seen: map[uint32]struct{}{}}
+	s := &State{
+		db: db, o: o, claims: map[store.LetterID]claim{},
+		presence: map[uint32]store.Presence{}, seen: map[uint32]struct{}{},
+	}
 	err = ensureBuckets(db, stateMetaBucket, messageBucket, letterBucket, spanBucket, hourBucket, verdictBucket, presenceBucket)
 	if err == nil {
 		err = view(db, s.load)

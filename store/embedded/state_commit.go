@@ -96,14 +96,14 @@ func (c *commitTx) wave(w *wave, forget uint64) error {
 	}
 	hours := c.tx.Bucket(hourBucket)
 	for hour, counts := range w.hours {
-		merged, err := store.MergeCounts(hours.Get(receiptHourKey(hour)), counts)
+		merged, err := store.MergeCounts(hours.Get(hourKey(hour)), counts)
 		if err != nil {
 			return fmt.Errorf("rejected of hour %d: %w", hour, err)
 		}
 		if len(merged) == 0 {
-			err = hours.Delete(receiptHourKey(hour))
+			err = hours.Delete(hourKey(hour))
 		} else {
-			err = hours.Put(receiptHourKey(hour), merged)
+			err = hours.Put(hourKey(hour), merged)
 		}
 		if err != nil {
 			return err
@@ -253,7 +253,7 @@ func (c *commitTx) dropMessage(seq uint64) (n int64, err error) {
 
 // widenSpan notes that the message at seq was received in hour.
 func (c *commitTx) widenSpan(hour int64, seq uint64) error {
-	b, k := c.tx.Bucket(spanBucket), receiptHourKey(hour)
+	b, k := c.tx.Bucket(spanBucket), hourKey(hour)
 	first, last := seq, seq
 	if v := b.Get(k); len(v) == 16 {
 		first, last = min(first, binary.BigEndian.Uint64(v)), max(last, binary.BigEndian.Uint64(v[8:]))
@@ -279,7 +279,5 @@ func (c *commitTx) trimSpans() error {
 	}
 }
 
-// receiptHourKey orders hours before 1970 first.
-func receiptHourKey(hour int64) []byte { return beKey(uint64(hour) ^ 1<<63) }
-
+// parseReceiptHour is the inverse of hourKey.
 func parseReceiptHour(k []byte) int64 { return int64(binary.BigEndian.Uint64(k) ^ 1<<63) }

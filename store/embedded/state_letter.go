@@ -79,8 +79,10 @@ func decodeMessage(k, b []byte) (message, error) {
 }
 
 func messageOf(r *store.Rejection) message {
-	return message{seq: r.Seq, receivedAt: r.ReceivedAt, uid: r.UID, org: []byte(r.OrgID), device: []byte(r.DeviceID),
-		topic: []byte(r.Topic), source: []byte(r.Source), sender: []byte(r.Principal), bytes: r.Payload, size: r.Size}
+	return message{
+		seq: r.Seq, receivedAt: r.ReceivedAt, uid: r.UID, org: []byte(r.OrgID), device: []byte(r.DeviceID),
+		topic: []byte(r.Topic), source: []byte(r.Source), sender: []byte(r.Principal), bytes: r.Payload, size: r.Size,
+	}
 }
 
 // letter answers l as the outside sees it, with at most limit bytes of payload.

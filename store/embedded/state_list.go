@@ -183,7 +183,7 @@ func (s *letterScan) span(tx *bbolt.Tx) (low, high uint64) {
 	}
 	low, high = math.MaxUint64, 0
 	cur := tx.Bucket(spanBucket).Cursor()
-	for k, v := cur.Seek(receiptHourKey(hourOf(s.from()))); len(k) == 8 && len(v) == 16; k, v = cur.Next() {
+	for k, v := cur.Seek(hourKey(hourOf(s.from()))); len(k) == 8 && len(v) == 16; k, v = cur.Next() {
 		if s.f.To != 0 && parseReceiptHour(k) > hourOf(s.f.To-1) {
 			break
 		}
@@ -298,7 +298,7 @@ func (s *State) RejectedHours(ctx context.Context, fromHour, toHour int64, into 
 	sum := store.HourCounts{}
 	err := view(s.db, func(tx *bbolt.Tx) error {
 		cur := tx.Bucket(hourBucket).Cursor()
-		for k, v := cur.Seek(receiptHourKey(fromHour)); len(k) == 8 && parseReceiptHour(k) < toHour; k, v = cur.Next() {
+		for k, v := cur.Seek(hourKey(fromHour)); len(k) == 8 && parseReceiptHour(k) < toHour; k, v = cur.Next() {
 			c := store.Counts{}
 			if err := c.Decode(v); err != nil {
 				return err

@@ -19,17 +19,27 @@ type stateMetrics struct {
 
 func (m *stateMetrics) register(reg prometheus.Registerer) error {
 	*m = stateMetrics{
-		commits: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "tidegate_embedded_state_commit_seconds",
-			Help: "Time to make dead letters and rejected counts durable.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 12)}),
-		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "tidegate_embedded_state_commit_errors_total",
-			Help: "Commits of dead letters that failed and are tried again."}),
-		unclaimed: prometheus.NewCounter(prometheus.CounterOpts{Name: "tidegate_embedded_dead_letters_unclaimed_total",
-			Help: "Settlements that had claimed no dead letter; always 0 unless there is a fault in the program."}),
-		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tidegate_embedded_dead_letters_dropped_total",
-			Help: "Dead letters dropped by a limit: age (deadletters.keep_days) or size (deadletters.max_size)."}, []string{"reason"}),
+		commits: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "tidegate_embedded_state_commit_seconds",
+			Help: "Time to make dead letters and rejected counts durable.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 12),
+		}),
+		failures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tidegate_embedded_state_commit_errors_total",
+			Help: "Commits of dead letters that failed and are tried again.",
+		}),
+		unclaimed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tidegate_embedded_dead_letters_unclaimed_total",
+			Help: "Settlements that had claimed no dead letter; always 0 unless there is a fault in the program.",
+		}),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tidegate_embedded_dead_letters_dropped_total",
+			Help: "Dead letters dropped by a limit: age (deadletters.keep_days) or size (deadletters.max_size).",
+		}, []string{"reason"}),
 		letters: prometheus.NewGauge(prometheus.GaugeOpts{Name: "tidegate_embedded_dead_letters", Help: "Dead letters kept."}),
-		bytes: prometheus.NewGauge(prometheus.GaugeOpts{Name: "tidegate_embedded_dead_letters_bytes",
-			Help: "Bytes of the dead letters kept, payloads included."}),
+		bytes: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tidegate_embedded_dead_letters_bytes",
+			Help: "Bytes of the dead letters kept, payloads included.",
+		}),
 	}
 	if reg == nil {
 		return nil

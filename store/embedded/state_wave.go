@@ -31,8 +31,10 @@ type change struct {
 }
 
 func newWave(through uint64) *wave {
-	return &wave{through: through, index: map[store.LetterID]*store.Letter{}, changed: map[store.LetterID]change{},
-		hours: store.HourCounts{}, reasons: map[store.Reason]int64{}}
+	return &wave{
+		through: through, index: map[store.LetterID]*store.Letter{}, changed: map[store.LetterID]change{},
+		hours: store.HourCounts{}, reasons: map[store.Reason]int64{},
+	}
 }
 
 // empty reports whether there is nothing but a position.
@@ -97,11 +99,4 @@ func (o overlay) apply(id store.LetterID, l store.Letter) (store.Letter, bool) {
 }
 
 // hourOf answers the Unix hour of ms.
-func hourOf(ms int64) int64 {
-	const hour = 3_600_000
-	h := ms / hour
-	if ms%hour < 0 {
-		h--
-	}
-	return h
-}
+func hourOf(ms int64) int64 { return floorDiv(ms, 3_600_000) }

@@ -33,15 +33,19 @@ func testCatalogKept(t *testing.T, open func(testing.TB, string) Catalog) {
 	c := open(t, dir)
 	must(t, c.CreateOrganization(ctx, store.Organization{ID: "acme", Name: "Acme"}))
 	past, ahead, low, high := time.Hour, time.Duration(0), -1.5, 0.1
-	d, err := c.CreateDevice(ctx, store.Device{ID: "d1", OrgID: "acme", SerialNumber: "SN1", Name: "pump", SecretHash: []byte{1, 2, 3},
-		AcceptPast: &past, AcceptAhead: &ahead, AssumeZone: "Europe/Berlin", CreatedAt: time.Unix(7, 1_999_999)}, nil)
+	d, err := c.CreateDevice(ctx, store.Device{
+		ID: "d1", OrgID: "acme", SerialNumber: "SN1", Name: "pump", SecretHash: []byte{1, 2, 3},
+		AcceptPast: &past, AcceptAhead: &ahead, AssumeZone: "Europe/Berlin", CreatedAt: time.Unix(7, 1_999_999),
+	}, nil)
 	must(t, err)
 	if d.State != store.DeviceActive || d.UID != 1 || !d.CreatedAt.Equal(time.Unix(7, 1_000_000)) {
 		t.Fatalf("made %+v", d)
 	}
 	at := time.Unix(99, 0).UTC()
-	port := store.Port{DeviceID: "d1", Number: 65535, Name: "Voltage", Unit: "V", ValidMin: &low, ValidMax: &high, Low: &low, High: &high, CreatedAt: at,
-		Calibrations: []store.Calibration{{Number: 1, Scaling: 0.1, Offset: -3, CreatedAt: at}, {Number: 4, Scaling: 2, EffectiveFrom: time.UnixMilli(-5).UTC(), CreatedAt: at}}}
+	port := store.Port{
+		DeviceID: "d1", Number: 65535, Name: "Voltage", Unit: "V", ValidMin: &low, ValidMax: &high, Low: &low, High: &high, CreatedAt: at,
+		Calibrations: []store.Calibration{{Number: 1, Scaling: 0.1, Offset: -3, CreatedAt: at}, {Number: 4, Scaling: 2, EffectiveFrom: time.UnixMilli(-5).UTC(), CreatedAt: at}},
+	}
 	must(t, c.PutPort(ctx, port))
 	must(t, c.PutPort(ctx, store.Port{DeviceID: "d1", Number: 0}))
 	u := store.User{ID: "u1", Email: "Ann@example.org", Role: store.RoleViewer, OrgID: "acme", PasswordHash: "$argon2id$", CreatedAt: at}
@@ -170,7 +174,7 @@ func testCatalogRules(t *testing.T, c Catalog) {
 func testCatalogModel(t *testing.T, open func(testing.TB, string) Catalog) {
 	rnd, dir := newRand(t), t.TempDir()
 	c, m := open(t, dir), newCatalogModel()
-	for step := range 2000 {
+	for step := range 1000 {
 		catalogStep(t, rnd, step, c, m)
 		switch {
 		case step%100 == 60:
@@ -229,8 +233,10 @@ func catalogStep(t *testing.T, rnd *rand.Rand, step int, c Catalog, m *catalogMo
 		}
 		what, got, want = "update device", c.UpdateDevice(ctx, d), m.updateDevice(d)
 	case 8:
-		p := store.Port{DeviceID: pick(rnd, names), Number: uint16(rnd.IntN(4)), Name: pick(rnd, []string{"", "x", "y"}), CreatedAt: at,
-			Calibrations: []store.Calibration{{Number: 1, Scaling: float64(step + 1), CreatedAt: at}}}
+		p := store.Port{
+			DeviceID: pick(rnd, names), Number: uint16(rnd.IntN(4)), Name: pick(rnd, []string{"", "x", "y"}), CreatedAt: at,
+			Calibrations: []store.Calibration{{Number: 1, Scaling: float64(step + 1), CreatedAt: at}},
+		}
 		what, got, want = "put port", c.PutPort(ctx, p), m.putPort(p)
 	case 9:
 		id, n := pick(rnd, names), uint16(rnd.IntN(4))

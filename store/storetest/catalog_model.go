@@ -22,8 +22,10 @@ type catalogModel struct {
 }
 
 func newCatalogModel() *catalogModel {
-	return &catalogModel{orgs: map[string]store.Organization{}, users: map[string]store.User{}, devices: map[string]*store.Device{},
-		ports: map[string]map[uint16]store.Port{}, uids: map[uint32]bool{}}
+	return &catalogModel{
+		orgs: map[string]store.Organization{}, users: map[string]store.User{}, devices: map[string]*store.Device{},
+		ports: map[string]map[uint16]store.Port{}, uids: map[uint32]bool{},
+	}
 }
 
 func (m *catalogModel) createOrg(o store.Organization) error {

@@ -33,8 +33,10 @@ func openBound(t testing.TB, open func(testing.TB, string) store.State, dir stri
 
 // rejection answers a message at seq with letters of the reasons.
 func rejection(seq uint64, reasons ...store.Reason) store.Rejection {
-	r := store.Rejection{Seq: seq, ReceivedAt: int64(seq) * 1_800_000, UID: uint32(seq % 3), OrgID: fmt.Sprint("org", seq%2), DeviceID: fmt.Sprint("d", seq%3),
-		Topic: "t", Source: "mqtt", Principal: "device:d", Payload: fmt.Appendf(nil, `{"seq":%d}`, seq)}
+	r := store.Rejection{
+		Seq: seq, ReceivedAt: int64(seq) * 1_800_000, UID: uint32(seq % 3), OrgID: fmt.Sprint("org", seq%2), DeviceID: fmt.Sprint("d", seq%3),
+		Topic: "t", Source: "mqtt", Principal: "device:d", Payload: fmt.Appendf(nil, `{"seq":%d}`, seq),
+	}
 	r.Size = len(r.Payload)
 	for i, reason := range reasons {
 		r.Letters = append(r.Letters, store.Letter{Index: uint32(i), Reason: reason, Detail: fmt.Sprint("detail ", i), Port: fmt.Sprint(i)})

@@ -62,9 +62,11 @@ func (m *stateModel) clone() *stateModel {
 
 func testStateModel(t *testing.T, open func(testing.TB, string) store.State) {
 	rnd, dir := newRand(t), t.TempDir()
-	sim := &stateSim{t: t, rnd: rnd, s: openBound(t, open, dir), next: 1,
+	sim := &stateSim{
+		t: t, rnd: rnd, s: openBound(t, open, dir), next: 1,
 		series: &toySeries{counts: store.HourCounts{}, stored: map[store.LetterID]bool{}},
-		model:  &stateModel{letters: map[store.LetterID]store.DeadLetter{}, hours: store.HourCounts{}}}
+		model:  &stateModel{letters: map[store.LetterID]store.DeadLetter{}, hours: store.HourCounts{}},
+	}
 	sim.durable = sim.series.clone()
 	sim.history = []*stateModel{sim.model.clone()}
 	for range 1200 {
@@ -146,8 +148,10 @@ func (m *stateSim) append(seq uint64, origin store.LetterID, hour int64, uid uin
 }
 
 func (m *stateSim) message(seq uint64, r stateRecord) store.Rejection {
-	rej := store.Rejection{Seq: seq, ReceivedAt: r.hour*3_600_000 + int64(seq), UID: r.uid, OrgID: "o", DeviceID: fmt.Sprint(r.uid),
-		Source: "mqtt", Payload: fmt.Appendf(nil, "payload %d", seq)}
+	rej := store.Rejection{
+		Seq: seq, ReceivedAt: r.hour*3_600_000 + int64(seq), UID: r.uid, OrgID: "o", DeviceID: fmt.Sprint(r.uid),
+		Source: "mqtt", Payload: fmt.Appendf(nil, "payload %d", seq),
+	}
 	rej.Size = len(rej.Payload)
 	for i := range r.n {
 		rejected := m.rnd.IntN(3) == 0 // the catalogue of the moment
@@ -202,8 +206,10 @@ func (m *stateSim) apply(through uint64, r []store.Rejection, settlements []stor
 		m.model.hours.Add(m.log[rej.Seq-1].hour, rej.UID, int64(len(rej.Letters)))
 		for _, l := range rej.Letters {
 			id := store.LetterID{Seq: rej.Seq, Index: l.Index}
-			m.model.letters[id] = store.DeadLetter{ID: id.String(), Reason: l.Reason, Detail: l.Detail, OrgID: rej.OrgID, DeviceID: rej.DeviceID,
-				Source: rej.Source, Payload: string(rej.Payload), Size: rej.Size, ReceivedAt: store.Time(rej.ReceivedAt)}
+			m.model.letters[id] = store.DeadLetter{
+				ID: id.String(), Reason: l.Reason, Detail: l.Detail, OrgID: rej.OrgID, DeviceID: rej.DeviceID,
+				Source: rej.Source, Payload: string(rej.Payload), Size: rej.Size, ReceivedAt: store.Time(rej.ReceivedAt),
+			}
 		}
 	}
 	for _, st := range settlements {
