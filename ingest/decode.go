@@ -167,7 +167,7 @@ func (c *decoder) object() bool {
 		if !more {
 			break
 		}
-		ok := true
+		var ok bool
 		switch string(key) {
 		case "ts":
 			if hasTS {

@@ -71,7 +71,7 @@ func (c *decoder) reading() bool {
 			break
 		}
 		var bit uint8
-		ok := true
+		var ok bool
 		switch string(key) {
 		case "port":
 			bit, ok = keyPort, c.port(it)

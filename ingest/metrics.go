@@ -19,17 +19,22 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer, p *Pipeline) *metrics {
 	m := &metrics{
 		messages: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "tidegate_ingest_messages_total", Help: "Messages applied to the store."}),
+			Name: "tidegate_ingest_messages_total", Help: "Messages applied to the store.",
+		}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tidegate_ingest_rejected_total", Help: "Readings that became dead letters, by reason."}, []string{"reason"}),
+			Name: "tidegate_ingest_rejected_total", Help: "Readings that became dead letters, by reason.",
+		}, []string{"reason"}),
 		shed: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "tidegate_ingest_shed_total", Help: "Readings of QoS 0 messages dropped before the log."}),
+			Name: "tidegate_ingest_shed_total", Help: "Readings of QoS 0 messages dropped before the log.",
+		}),
 		append: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "tidegate_ingest_append_seconds", Help: "Time to apply a batch to the store.",
-			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 10)}),
+			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 10),
+		}),
 		flush: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "tidegate_ingest_flush_seconds", Help: "Time to make applied readings durable.",
-			Buckets: prometheus.ExponentialBuckets(0.001, 4, 10)}),
+			Buckets: prometheus.ExponentialBuckets(0.001, 4, 10),
+		}),
 	}
 	if r == nil {
 		return m

@@ -14,20 +14,28 @@ import (
 // TestRecordGolden holds version 1 to its bytes: a log that was written once
 // must be read for ever.
 func TestRecordGolden(t *testing.T) {
-	canonical := Message{UID: 7, OrgID: "acme", DeviceID: "d1", Principal: "device:d1", Topic: "org/acme/device/d1/telemetry",
-		ReceivedAt: 1757160000123, count: 1, Payload: []byte(`{}`)}
-	everything := Message{Source: SourceReplay, UID: 300, OrgID: "acme", DeviceID: "d1", Principal: "uid:0", Topic: "x/y",
+	canonical := Message{
+		UID: 7, OrgID: "acme", DeviceID: "d1", Principal: "device:d1", Topic: "org/acme/device/d1/telemetry",
+		ReceivedAt: 1757160000123, count: 1, Payload: []byte(`{}`),
+	}
+	everything := Message{
+		Source: SourceReplay, UID: 300, OrgID: "acme", DeviceID: "d1", Principal: "uid:0", Topic: "x/y",
 		ReceivedAt: -1, ClockUntrusted: true, AnyTime: true, count: 1, size: 2 << 20, Payload: []byte(`[`),
-		replay: &replay{useReceivedAt: true, zone: "UTC", letters: []store.LetterID{{Seq: 1000, Index: 2}, {Seq: 999, Index: 3}}}}
+		replay: &replay{useReceivedAt: true, zone: "UTC", letters: []store.LetterID{{Seq: 1000, Index: 2}, {Seq: 999, Index: 3}}},
+	}
 	for _, tt := range []struct {
 		name string
 		m    Message
 		want string
 	}{
-		{"of a device", canonical,
-			"01 00 00 f6a9aeeea366 07 0461636d65 026431 01 7b7d"},
-		{"with everything", everything,
-			"01 3f 04 01 ac02 0461636d65 026431 03782f79 057569643a30 01 80808001 01 03555443 02 d00f 02 01 03 5b"},
+		{
+			"of a device", canonical,
+			"01 00 00 f6a9aeeea366 07 0461636d65 026431 01 7b7d",
+		},
+		{
+			"with everything", everything,
+			"01 3f 04 01 ac02 0461636d65 026431 03782f79 057569643a30 01 80808001 01 03555443 02 d00f 02 01 03 5b",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			want, err := hex.DecodeString(strings.ReplaceAll(tt.want, " ", ""))
@@ -91,16 +99,20 @@ func TestRecordTakesTheCountOfTheDecoded(t *testing.T) {
 
 // TestRecordOverhead is what a record costs beyond its payload.
 func TestRecordOverhead(t *testing.T) {
-	m := &Message{UID: 200, OrgID: "acme", DeviceID: "meter-0042", Principal: "device:meter-0042",
-		ReceivedAt: 1757160000123, Payload: telemetry(4), count: 4}
+	m := &Message{
+		UID: 200, OrgID: "acme", DeviceID: "meter-0042", Principal: "device:meter-0042",
+		ReceivedAt: 1757160000123, Payload: telemetry(4), count: 4,
+	}
 	if n := len(m.AppendRecord(nil)) - len(m.Payload); n != 28 {
 		t.Errorf("%d bytes", n)
 	}
 }
 
 func TestParseRecordRefuses(t *testing.T) {
-	good := (&Message{UID: 7, OrgID: "acme", DeviceID: "d1", Principal: "uid:0", Payload: []byte("{}"),
-		replay: &replay{letters: []store.LetterID{{Seq: 1, Index: 1}}}}).AppendRecord(nil)
+	good := (&Message{
+		UID: 7, OrgID: "acme", DeviceID: "d1", Principal: "uid:0", Payload: []byte("{}"),
+		replay: &replay{letters: []store.LetterID{{Seq: 1, Index: 1}}},
+	}).AppendRecord(nil)
 	change := func(i int, c byte) []byte {
 		b := bytes.Clone(good)
 		b[i] = c
@@ -182,8 +194,10 @@ func FuzzParseRecord(f *testing.F) {
 }
 
 func BenchmarkRecord(b *testing.B) {
-	m := &Message{UID: 200, OrgID: "acme", DeviceID: "meter-0042", Principal: "device:meter-0042", Topic: "org/acme/device/meter-0042/telemetry",
-		ReceivedAt: 1757160000123, Payload: telemetry(4), count: 4}
+	m := &Message{
+		UID: 200, OrgID: "acme", DeviceID: "meter-0042", Principal: "device:meter-0042", Topic: "org/acme/device/meter-0042/telemetry",
+		ReceivedAt: 1757160000123, Payload: telemetry(4), count: 4,
+	}
 	record := m.AppendRecord(nil)
 	b.Run("append", func(b *testing.B) {
 		b.ReportAllocs()

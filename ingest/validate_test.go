@@ -166,9 +166,20 @@ func TestAbout(t *testing.T) {
 		ms   int64
 		want string
 	}{
-		{0, "0 milliseconds"}, {1, "1 milliseconds"}, {s, "1 second"}, {1999, "1999 milliseconds"}, {2000, "2 seconds"},
-		{5 * m, "5 minutes"}, {m, "1 minute"}, {90 * s, "90 seconds"}, {h, "1 hour"}, {2*h + 3*s, "2 hours"},
-		{30 * dayMs, "30 days"}, {dayMs, "1 day"}, {55 * 365 * dayMs, "55 years"}, {math.MaxInt64, "292471208 years"},
+		{0, "0 milliseconds"},
+		{1, "1 milliseconds"},
+		{s, "1 second"},
+		{1999, "1999 milliseconds"},
+		{2000, "2 seconds"},
+		{5 * m, "5 minutes"},
+		{m, "1 minute"},
+		{90 * s, "90 seconds"},
+		{h, "1 hour"},
+		{2*h + 3*s, "2 hours"},
+		{30 * dayMs, "30 days"},
+		{dayMs, "1 day"},
+		{55 * 365 * dayMs, "55 years"},
+		{math.MaxInt64, "292471208 years"},
 	} {
 		if got := about(tt.ms); got != tt.want {
 			t.Errorf("%d is %q, want %q", tt.ms, got, tt.want)

@@ -308,8 +308,10 @@ func query(ctx context.Context, c *Config) error {
 		{"25 days as 1-minute means", 0, 25 * day * time.Second, "1m"},
 		{"25 days as 1-hour means", 0, 25 * day * time.Second, "1h"},
 	} {
-		v := url.Values{"deviceId": {"b0"}, "portNumber": {"1"}, "limit": {"100000"},
-			"from": {l.Start.Add(q.from).Format(time.RFC3339)}, "to": {l.Start.Add(q.to).Format(time.RFC3339)}}
+		v := url.Values{
+			"deviceId": {"b0"}, "portNumber": {"1"}, "limit": {"100000"},
+			"from": {l.Start.Add(q.from).Format(time.RFC3339)}, "to": {l.Start.Add(q.to).Format(time.RFC3339)},
+		}
 		if q.every != "" {
 			v.Set("every", q.every)
 		}

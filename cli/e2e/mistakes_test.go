@@ -31,10 +31,14 @@ func TestBeginnersMistakes(t *testing.T) {
 		reason        string
 		says          []string
 	}{
-		{"a port that nobody registered", `{"readings":[{"port":9,"value":1}]}`, "unknown_port",
-			[]string{"port 9", "registered 1-4", "tidegate port set --device d1 --number 9", "tidegate deadletter replay --device d1"}},
-		{"a time without a zone", `{"ts":"` + naive + `","readings":[{"port":1,"value":1}]}`, "ts_invalid",
-			[]string{"zone", "add Z", "--assume-zone"}},
+		{
+			"a port that nobody registered", `{"readings":[{"port":9,"value":1}]}`, "unknown_port",
+			[]string{"port 9", "registered 1-4", "tidegate port set --device d1 --number 9", "tidegate deadletter replay --device d1"},
+		},
+		{
+			"a time without a zone", `{"ts":"` + naive + `","readings":[{"port":1,"value":1}]}`, "ts_invalid",
+			[]string{"zone", "add Z", "--assume-zone"},
+		},
 		{"a clock of 1970", `{"ts":12345,"readings":[{"port":1,"value":1}]}`, "ts_out_of_range", []string{"1970", "clock"}},
 		{"single quotes", `{'readings':[{'port':1,'value':1}]}`, "malformed_json", []string{"JSON"}},
 		{"a bare NaN", `{"readings":[{"port":1,"value":NaN}]}`, "malformed_json", []string{"NaN"}},
@@ -89,10 +93,14 @@ func TestBeginnersMistakes(t *testing.T) {
 	}{
 		{"a wrong user name", "dx", "s3cret-of-d1", topic, 1, []string{`"dx"`, "device"}},
 		{"a wrong secret", "d1", "wrong", topic, 1, []string{`"d1"`, "secret"}},
-		{"another device's topic", "d1", "s3cret-of-d1", "org/acme/device/d2/telemetry", 1,
-			[]string{`refused: user "d1" published to org/acme/device/d2/telemetry`, "allowed org/acme/device/d1/#"}},
-		{"another organization's topic", "d1", "s3cret-of-d1", "org/other/device/d1/telemetry", 1,
-			[]string{`org/other/device/d1/telemetry`, "allowed org/acme/device/d1/#"}},
+		{
+			"another device's topic", "d1", "s3cret-of-d1", "org/acme/device/d2/telemetry", 1,
+			[]string{`refused: user "d1" published to org/acme/device/d2/telemetry`, "allowed org/acme/device/d1/#"},
+		},
+		{
+			"another organization's topic", "d1", "s3cret-of-d1", "org/other/device/d1/telemetry", 1,
+			[]string{`org/other/device/d1/telemetry`, "allowed org/acme/device/d1/#"},
+		},
 		{"a topic of one's own making", "d1", "s3cret-of-d1", "sensors/d1", 1, []string{"sensors/d1", "allowed org/acme/device/d1/#"}},
 		{"QoS 2", "d1", "s3cret-of-d1", topic, 2, []string{"QoS 2", "QoS 1"}},
 		{"forgotten QoS", "d1", "s3cret-of-d1", topic, 0, []string{"QoS 0", "-q 1"}},
@@ -100,7 +108,7 @@ func TestBeginnersMistakes(t *testing.T) {
 	for _, c := range refused {
 		t.Run(c.name, func(t *testing.T) {
 			before := s.log.Len()
-			s.tryPublish(t, c.user, c.secret, c.topic, `{"readings":[{"port":4,"value":1}]}`, c.qos)
+			_, _ = s.tryPublish(t, c.user, c.secret, c.topic, `{"readings":[{"port":4,"value":1}]}`, c.qos)
 			s.wantLine(t, before, "", c.says)
 		})
 	}

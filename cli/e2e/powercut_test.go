@@ -68,7 +68,6 @@ type recording struct {
 	events []event
 	acks   []int // for each ack in order the line at which it began to leave
 	load   *bench.Load
-	logins []bench.Login
 	env    []string
 }
 
@@ -83,8 +82,10 @@ func record(t *testing.T, bin string) *recording {
 	r := &recording{dir: s.dir, before: t.TempDir(), env: env}
 	copyFolder(t, s.dir, r.before)
 	trace := filepath.Join(t.TempDir(), "trace")
-	s.wrap = []string{"strace", "-f", "-yy", "-xx", "-s", "20000000", "-o", trace, "-e",
-		"trace=openat,pwrite64,write,fdatasync,fsync,ftruncate,rename,renameat,renameat2,unlink,unlinkat"}
+	s.wrap = []string{
+		"strace", "-f", "-yy", "-xx", "-s", "20000000", "-o", trace, "-e",
+		"trace=openat,pwrite64,write,fdatasync,fsync,ftruncate,rename,renameat,renameat2,unlink,unlinkat",
+	}
 	if bin != "" {
 		s.bin = bin
 	}

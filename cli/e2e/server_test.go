@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -77,7 +78,7 @@ func (s *server) try(stdin string, args ...string) (stdout, stderr string, code 
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errOut
 	cmd.Env = append(os.Environ(), s.env...)
 	err = cmd.Run()
-	if _, ok := err.(*exec.ExitError); err != nil && !ok {
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		s.t.Fatalf("run %v: %v", args, err)
 	}
 	return out.String(), errOut.String(), cmd.ProcessState.ExitCode()

@@ -40,7 +40,6 @@ type trace struct {
 	stored  map[traceKey]float64
 	ports   map[string]int // highest port of each device
 	want    ledger
-	from    time.Time
 	devices []string
 }
 
