@@ -57,7 +57,7 @@ func Default() Config {
 	c.Store.SettleAfter = 10 * time.Minute
 	c.DeadLetters.KeepDays = 90
 	c.DeadLetters.MaxSize = 1 << 30
-	c.Auth.AccessTokenTTL = 15 * time.Minute
+	c.Auth.AccessTokenTTL = 8 * time.Hour
 	c.Logging.Level = "info"
 	c.Logging.Format = "text"
 	return c
