@@ -78,19 +78,26 @@ func openFile(path string, spec fileSpec) (*bbolt.DB, error) {
 
 func makeFile(path string, spec fileSpec) error {
 	tmp := path + ".tmp"
-	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeIfThere(tmp); err != nil {
 		return err
 	}
 	db, err := bbolt.Open(tmp, 0o600, boltOptions(false))
 	if err != nil {
-		return err
+		return errors.Join(writeError(tmp, err), removeIfThere(tmp))
 	}
 	db.AllocSize = allocSize
 	err = update(db, func(tx *bbolt.Tx) error { return putHeader(tx, spec) })
 	if err = errors.Join(err, db.Close()); err != nil {
-		return errors.Join(err, os.Remove(tmp))
+		return errors.Join(err, removeIfThere(tmp))
 	}
 	return moveFile(tmp, path)
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 func putHeader(tx *bbolt.Tx, spec fileSpec) error {

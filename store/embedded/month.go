@@ -10,12 +10,12 @@ import (
 
 // Month is a month of UTC: the months since January of the year 0. The
 // readings of each are a file of their own.
-type Month int32
+type Month int64
 
 // MonthOf answers the month of a time in Unix milliseconds.
 func MonthOf(ts int64) Month {
 	y, m, _ := time.UnixMilli(ts).UTC().Date()
-	return Month(y*12 + int(m) - 1)
+	return Month(int64(y)*12 + int64(m) - 1)
 }
 
 // Start answers the month's first millisecond.
@@ -41,8 +41,8 @@ func monthFileName(name string) (Month, bool) {
 	if parts == nil {
 		return 0, false
 	}
-	year, err1 := strconv.ParseInt(parts[1], 10, 32)
-	month, err2 := strconv.ParseInt(parts[2], 10, 32)
+	year, err1 := strconv.ParseInt(parts[1], 10, 48)
+	month, err2 := strconv.ParseInt(parts[2], 10, 48)
 	m := Month(year*12 + month - 1)
 	return m, err1 == nil && err2 == nil && m.file("") == name
 }

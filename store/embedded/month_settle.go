@@ -56,7 +56,7 @@ func (s *SeriesStore) settle(ctx context.Context, id Month) error {
 		return err
 	}
 	defer s.files.release(old)
-	if err := os.Remove(tmp); err != nil && !notExist(err) {
+	if err := removeIfThere(tmp); err != nil {
 		return err
 	}
 	size, err := s.rewrite(ctx, old.db, tmp)
@@ -90,13 +90,6 @@ func (s *SeriesStore) swap(id Month, old *bbolt.DB, tmp string, size int64) erro
 	s.files.replace(id, nil)
 	m.state, m.size = then, size
 	s.log.Info("readings settled", "month", id.String(), "bytes", size, "blocks", then.blocks, "samples", then.samples)
-	return nil
-}
-
-func removeIfThere(path string) error {
-	if err := os.Remove(path); err != nil && !notExist(err) {
-		return err
-	}
 	return nil
 }
 

@@ -29,13 +29,26 @@ type monthState struct {
 	blocks    uint64
 	bytes     uint64 // of the blocks
 	settled   uint64 // size of the file when it was last rewritten
+	firstHour int64  // of receipt, of all that is tallied; above lastHour: nothing is
+	lastHour  int64
 }
 
-const monthStateBytes = 16 + 7*8
+const monthStateBytes = 16 + 9*8
+
+// tally adds what a transaction adds to the bucket of hours.
+func (s *monthState) tally(stored, duplicate store.HourCounts) {
+	s.stored += uint64(stored.Sum())
+	s.duplicate += uint64(duplicate.Sum())
+	for _, hours := range [...]store.HourCounts{stored, duplicate} {
+		for hour := range hours {
+			s.firstHour, s.lastHour = min(s.firstHour, hour), max(s.lastHour, hour)
+		}
+	}
+}
 
 func (s *monthState) encode() []byte {
 	b := append(make([]byte, 0, monthStateBytes), s.log[:]...)
-	for _, v := range [...]uint64{s.applied, s.stored, s.duplicate, s.samples, s.blocks, s.bytes, s.settled} {
+	for _, v := range [...]uint64{s.applied, s.stored, s.duplicate, s.samples, s.blocks, s.bytes, s.settled, uint64(s.firstHour), uint64(s.lastHour)} {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
 	return b
@@ -49,6 +62,8 @@ func (s *monthState) decode(b []byte) error {
 	for i, p := range [...]*uint64{&s.applied, &s.stored, &s.duplicate, &s.samples, &s.blocks, &s.bytes, &s.settled} {
 		*p = binary.BigEndian.Uint64(b[16+8*i:])
 	}
+	s.firstHour = int64(binary.BigEndian.Uint64(b[monthStateBytes-16:]))
+	s.lastHour = int64(binary.BigEndian.Uint64(b[monthStateBytes-8:]))
 	return nil
 }
 
@@ -56,7 +71,7 @@ func (s *monthState) decode(b []byte) error {
 func readMonthState(tx *bbolt.Tx) (s monthState, err error) {
 	b := tx.Bucket(stateBucket)
 	if b == nil {
-		return s, nil
+		return monthState{firstHour: maxHour, lastHour: minHour}, nil
 	}
 	if err := s.decode(b.Get(stateKey)); err != nil {
 		return s, fileError(store.ErrInvalid, tx.DB().Path(), "is damaged: %v; %s", err, wayOut)

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -179,8 +180,10 @@ func (s *SeriesStore) load() error {
 }
 
 func newMonth(m Month) *month {
-	return &month{Month: m, start: m.Start(), end: m.End(), heads: map[store.Series]*head{},
-		tally: [2]store.HourCounts{{}, {}}}
+	return &month{
+		Month: m, start: m.Start(), end: m.End(), heads: map[store.Series]*head{},
+		tally: [2]store.HourCounts{{}, {}},
+	}
 }
 
 // listMonths answers the months that have a file in dir, in order, and removes
@@ -300,7 +303,7 @@ func (s *SeriesStore) Hours(ctx context.Context, fromHour, toHour int64, stored,
 	s.mu.RLock()
 	var onDisk []Month
 	for _, m := range s.months {
-		if m.exists {
+		if m.exists && m.state.firstHour < toHour && m.state.lastHour >= fromHour {
 			onDisk = append(onDisk, m.Month)
 		}
 		m.hours(fromHour, toHour, stored, duplicate)
@@ -358,7 +361,7 @@ func (s *SeriesStore) monthsBetween(from, to int64) []*month {
 			out = append(out, m)
 		}
 	}
-	slices.SortFunc(out, func(a, b *month) int { return int(a.Month) - int(b.Month) })
+	slices.SortFunc(out, func(a, b *month) int { return cmp.Compare(a.Month, b.Month) })
 	return out
 }
 

@@ -149,8 +149,7 @@ func (s *SeriesStore) commit(m *month, through uint64) error {
 			return err
 		}
 		w.state.log, w.state.applied = s.index.log, through
-		w.state.stored += uint64(m.frozenTally[tallyStored].Sum())
-		w.state.duplicate += uint64(m.frozenTally[tallyDuplicate].Sum())
+		w.state.tally(m.frozenTally[tallyStored], m.frozenTally[tallyDuplicate])
 		return writeMonthState(tx, &w.state)
 	})
 	if err != nil {

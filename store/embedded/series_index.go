@@ -96,7 +96,7 @@ func putPosition(tx *bbolt.Tx, log store.LogID, applied uint64) error {
 	return b.Put(indexPosition, binary.BigEndian.AppendUint64(append([]byte(nil), log[:]...), applied))
 }
 
-func monthKey(m Month) []byte { return binary.BigEndian.AppendUint32(nil, uint32(m)^1<<31) }
+func monthKey(m Month) []byte { return binary.BigEndian.AppendUint64(nil, uint64(m)^1<<63) }
 
 // moveTallies takes over the tallies of a month whose file goes.
 func (x *seriesIndex) moveTallies(m Month, state monthState, stored, duplicate store.HourCounts) error {
@@ -137,7 +137,7 @@ func (x *seriesIndex) finishDrops(dir string, months []Month) ([]Month, error) {
 	err := view(x.db, func(tx *bbolt.Tx) error {
 		if b := tx.Bucket(goingBucket); b != nil {
 			return b.ForEach(func(k, _ []byte) error {
-				going[Month(int32(binary.BigEndian.Uint32(k)^1<<31))] = true
+				going[Month(binary.BigEndian.Uint64(k)^1<<63)] = true
 				return nil
 			})
 		}

@@ -101,7 +101,8 @@ func (s *sim) make() []store.Item {
 		i := s.rnd.IntN(s.shape.series)
 		it := store.Item{Series: s.series(i), Seq: s.seq, Hour: hour, Sample: store.Sample{
 			Raw: float64(200+s.rnd.IntN(60)) / 10, IngestTS: hour*3_600_000 + s.rnd.Int64N(1000),
-			Calibration: uint16(1 + s.rnd.IntN(2)), Quality: store.Quality(s.rnd.IntN(20) / 18)}}
+			Calibration: uint16(1 + s.rnd.IntN(2)), Quality: store.Quality(s.rnd.IntN(20) / 18),
+		}}
 		switch p := s.rnd.Float64(); {
 		case p < s.shape.late/2 && len(s.log) > 0: // sent before, perhaps with another value
 			old := s.log[s.rnd.IntN(len(s.log))]
@@ -230,10 +231,10 @@ func (s *sim) reopen() {
 func testSeriesBeside(t *testing.T, open func(testing.TB, string) store.SeriesStore) {
 	s := openSeries(t, open, t.TempDir())
 	defer s.Close()
-	const count = 12_000
+	const count = 8_000
 	start := at("2025-08-31T23:59:00Z")
 	var done sync.WaitGroup
-	var appended, end = make(chan int64, count), make(chan struct{})
+	appended, end := make(chan int64, count/40+2), make(chan struct{})
 	ask := func(desc bool) {
 		defer done.Done()
 		last := int64(-1)
@@ -287,17 +288,22 @@ func testSeriesBeside(t *testing.T, open func(testing.TB, string) store.SeriesSt
 		}
 	}()
 	var seq uint64
-	for i := int64(0); i < count; i += 40 {
+	for i := int64(0); i < count+80; i += 40 { // a quarter comes two batches late, between what queries look at
 		seq++
 		b := store.Batch{Through: seq}
-		for k := range int64(40) { // the later half first
-			n := i + (k+20)%40
-			b.Items = append(b.Items, reading(seq, 1, start+n*10, float64(n)))
+		for k := range int64(40) {
+			n := i + k
+			if k%4 == 3 {
+				n -= 80
+			}
+			if n >= 0 && n < count {
+				b.Items = append(b.Items, reading(seq, 1, start+n*10, float64(n)))
+			}
 		}
 		if err := s.Append(context.Background(), &b); err != nil {
 			t.Fatal(err)
 		}
-		appended <- i + 39
+		appended <- i - 80 + 39
 	}
 	close(appended)
 	close(end)
