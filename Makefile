@@ -46,12 +46,16 @@ lint: $(GOLANGCI)
 	@began=$$SECONDS; \
 	test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not formatted: $$(gofmt -l $$(git ls-files '*.go'))"; exit 1; }; \
 	$(GO) vet ./...; \
-	$(GOLANGCI) run ./...; \
+	$(GOLANGCI) run --allow-parallel-runners ./...; \
 	echo "lint: $$((SECONDS - began)) s"
 
 # --- tests -------------------------------------------------------------------
 
-test: deps unit process page arrows
+test: deps
+	@rm -f $(CACHE)/skipped; \
+	$(MAKE) --no-print-directory unit process page; \
+	if [ -s $(CACHE)/skipped ]; then echo; echo "skipped in all:"; cat $(CACHE)/skipped; fi; \
+	$(MAKE) --no-print-directory arrows
 
 # Scripts of the command line run this binary, the rest runs under the detector.
 plain:
@@ -59,17 +63,17 @@ plain:
 
 unit: plain
 	@began=$$SECONDS; \
-	TIDEGATE_BIN=$(CACHE)/bin/tidegate $(GO) test -race -timeout 20m -json $(UNIT) | $(GO) run .ci/report.go; \
+	TIDEGATE_BIN=$(CACHE)/bin/tidegate $(GO) test -race -timeout 20m -json $(UNIT) | $(GO) run .ci/report.go $(CACHE)/skipped; \
 	echo "unit tests under the race detector: $$((SECONDS - began)) s"
 
 process: plain
 	@began=$$SECONDS; \
-	TIDEGATE_BIN=$(CACHE)/bin/tidegate $(GO) test -count=1 -timeout 30m -json ./cli/e2e | $(GO) run .ci/report.go; \
+	TIDEGATE_BIN=$(CACHE)/bin/tidegate $(GO) test -count=1 -timeout 30m -json ./cli/e2e | $(GO) run .ci/report.go $(CACHE)/skipped; \
 	echo "tests of whole processes: $$((SECONDS - began)) s"
 
 page: plain
 	@command -v node > /dev/null && command -v npm > /dev/null && [ -x "$${CHROMIUM:-/usr/bin/chromium}" ] || \
-		{ echo "skipped the tests of the page: node, npm or chromium is missing"; [ "$${CI:-}" != true ]; exit; }; \
+		{ echo "tests of the page: node, npm or chromium is missing" | tee -a $(CACHE)/skipped; [ "$${CI:-}" != true ]; exit; }; \
 	began=$$SECONDS; TIDEGATE_BIN=$(CACHE)/bin/tidegate web/e2e/run.sh; echo "tests of the page: $$((SECONDS - began)) s"
 
 # Not from the cache of tests: it does not see that another package's imports changed.

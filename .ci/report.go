@@ -2,7 +2,7 @@
 
 // Report reads go test -json from standard input. It shows the result of each
 // package, the output of what failed, and at the end each skipped test with its
-// reason. It exits with 1 when something failed.
+// reason, which it also appends to the file given as an argument. It exits with 1 when something failed.
 package main
 
 import (
@@ -64,8 +64,15 @@ func main() {
 		}
 	}
 	slices.Sort(skipped)
-	for _, s := range slices.Compact(skipped) {
+	skipped = slices.Compact(skipped)
+	for _, s := range skipped {
 		fmt.Println("skipped " + s)
+	}
+	if len(os.Args) > 1 && len(skipped) > 0 {
+		if err := note(os.Args[1], skipped); err != nil {
+			fmt.Fprintln(os.Stderr, "note what was skipped:", err)
+			failed = true
+		}
 	}
 	if err := in.Err(); err != nil {
 		fmt.Fprintln(os.Stderr, "read the results:", err)
@@ -74,6 +81,19 @@ func main() {
 	if failed {
 		os.Exit(1)
 	}
+}
+
+// note appends lines to a file that collects them over several suites.
+func note(file string, lines []string) error {
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteString(strings.Join(lines, "\n") + "\n"); err != nil {
+		_ = f.Close() // the first error is told
+		return err
+	}
+	return f.Close()
 }
 
 // reason answers what a test said before it was skipped.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -41,6 +42,7 @@ type publisher struct {
 	warn   func(format string, args ...any)
 
 	conn    mqtt.Client
+	lost    chan struct{} // closed when conn is lost
 	pending []outgoing
 }
 
@@ -48,7 +50,24 @@ type publisher struct {
 type outgoing struct {
 	topic   string
 	payload []byte
-	token   mqtt.Token
+	token   mqtt.Token // nil: it was not sent, the connection is lost
+}
+
+// ended is closed once the message is acked or failed.
+func (o *outgoing) ended() <-chan struct{} {
+	if o.token == nil {
+		c := make(chan struct{})
+		close(c)
+		return c
+	}
+	return o.token.Done()
+}
+
+func (o *outgoing) err() error {
+	if o.token == nil {
+		return errors.New("connection lost")
+	}
+	return o.token.Error()
 }
 
 // reconnects is how often in a row a connection may fail without a single ack.
@@ -69,15 +88,28 @@ func (p *publisher) publish(ctx context.Context, topic string, payload []byte) e
 			return err
 		}
 	}
-	p.pending = append(p.pending, outgoing{topic, payload, p.conn.Publish(topic, 1, false, payload)})
+	p.pending = append(p.pending, outgoing{topic, payload, p.send(topic, payload)})
 	return p.reap(ctx)
+}
+
+// send hands a message to the connection. The library's call blocks for half a
+// minute when the connection breaks meanwhile; then it is left behind.
+func (p *publisher) send(topic string, payload []byte) mqtt.Token {
+	conn, sent := p.conn, make(chan mqtt.Token, 1)
+	go func() { sent <- conn.Publish(topic, 1, false, payload) }()
+	select {
+	case t := <-sent:
+		return t
+	case <-p.lost:
+		return nil
+	}
 }
 
 // reap takes the acks that are there already.
 func (p *publisher) reap(ctx context.Context) error {
 	for len(p.pending) > 0 {
 		select {
-		case <-p.pending[0].token.Done():
+		case <-p.pending[0].ended():
 			if err := p.await(ctx); err != nil {
 				return err
 			}
@@ -104,9 +136,9 @@ func (p *publisher) drain(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-p.pending[0].token.Done():
+		case <-p.pending[0].ended():
 		}
-		if p.pending[0].token.Error() == nil && p.acked != nil {
+		if p.pending[0].err() == nil && p.acked != nil {
 			p.acked(1)
 		}
 		p.pending = p.pending[1:]
@@ -120,9 +152,9 @@ func (p *publisher) await(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-p.pending[0].token.Done():
+		case <-p.pending[0].ended():
 		}
-		err := p.pending[0].token.Error()
+		err := p.pending[0].err()
 		if err == nil {
 			p.pending[0] = outgoing{}
 			p.pending = p.pending[1:]
@@ -150,7 +182,7 @@ func (p *publisher) reconnect(ctx context.Context) error {
 	for attempt := range reconnects {
 		if err = p.connect(ctx); err == nil {
 			for i, m := range p.pending {
-				p.pending[i].token = p.conn.Publish(m.topic, 1, false, m.payload)
+				p.pending[i].token = p.send(m.topic, m.payload)
 			}
 			return nil
 		}
@@ -166,10 +198,13 @@ func (p *publisher) connect(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("get a login for MQTT: %w", err)
 	}
+	lost := make(chan struct{})
 	o := mqtt.NewClientOptions().AddBroker("tcp://" + p.addr).SetClientID(p.client).
 		SetUsername(user).SetPassword(password).SetCleanSession(true).SetOrderMatters(false).
 		SetAutoReconnect(false).SetConnectRetry(false).SetConnectTimeout(connectionTimeout).
-		SetKeepAlive(30 * time.Second).SetMessageChannelDepth(0)
+		SetKeepAlive(30 * time.Second).
+		SetConnectionLostHandler(func(mqtt.Client, error) { close(lost) })
+	p.lost = lost
 	p.conn = mqtt.NewClient(o)
 	t := p.conn.Connect()
 	select {
