@@ -114,7 +114,7 @@ func (r *replay) run(ctx context.Context) error {
 	r.result.Rows, r.result.Malformed = r.scan.rows, r.scan.malformed
 	r.result.Received, r.result.Stored, r.result.Duplicate = sum.Received, sum.Stored, sum.Duplicate
 	r.result.Rejected, r.result.Pending = sum.Rejected, sum.Pending
-	r.result.Seconds = time.Since(began).Round(time.Millisecond).Seconds()
+	r.result.Seconds = float64(time.Since(began).Milliseconds()) / 1000
 	v := r.result
 	err = r.p.object(v, field{"rows", v.Rows}, field{"malformed", v.Malformed}, field{"messages", v.Messages}, field{"received", v.Received},
 		field{"stored", v.Stored}, field{"duplicate", v.Duplicate}, field{"rejected", v.Rejected}, field{"seconds", v.Seconds})
