@@ -38,9 +38,11 @@ func testCoders(t testing.TB) (*blockEncoder, *blockDecoder) {
 
 // hardValues are those that codecs stumble over.
 func hardValues() []float64 {
-	return []float64{0, math.Copysign(0, -1), 1, -1, 0.1, 0.3, 0.1 + 0.2, 1e-300, 5e-324, -5e-324, math.MaxFloat64, -math.MaxFloat64,
+	return []float64{
+		0, math.Copysign(0, -1), 1, -1, 0.1, 0.3, 0.1 + 0.2, 1e-300, 5e-324, -5e-324, math.MaxFloat64, -math.MaxFloat64,
 		math.SmallestNonzeroFloat64, 1 << 53, 1<<53 + 2, -(1 << 53), 1e15, 1e16, 1e17, 1e22, 1e23, 123456789.987654321, math.Pi, math.Nextafter(1, 2),
-		2.2250738585072014e-308, 2.2250738585072011e-308, 9007199254740993, 0.000001, 1e-18, 4.35, 1.005, 230.1, -40.5}
+		2.2250738585072014e-308, 2.2250738585072011e-308, 9007199254740993, 0.000001, 1e-18, 4.35, 1.005, 230.1, -40.5,
+	}
 }
 
 func randomColumns(rnd *rand.Rand, n int) columns {
@@ -151,8 +153,10 @@ func TestBlockHardValues(t *testing.T) {
 	hard := hardValues()
 	for i := range hard {
 		for j := range hard {
-			c := columns{ts: []int64{math.MinInt64, 5}, raw: []float64{hard[i], hard[j]}, ingest: []int64{math.MaxInt64, math.MinInt64},
-				calibration: []uint16{0, 65535}, marks: []uint16{65535, 0}}
+			c := columns{
+				ts: []int64{math.MinInt64, 5}, raw: []float64{hard[i], hard[j]}, ingest: []int64{math.MaxInt64, math.MinInt64},
+				calibration: []uint16{0, 65535}, marks: []uint16{65535, 0},
+			}
 			var got columns
 			if _, err := d.decode(&got, e.encode(c), columnsAll); err != nil || !equalColumns(&c, &got) {
 				t.Fatalf("%g, %g come back changed: %v", hard[i], hard[j], err)

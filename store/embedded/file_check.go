@@ -216,8 +216,10 @@ func (w *treeWalk) bucket(e elements, i, value, size, depth int) error {
 	if err != nil {
 		return err
 	}
-	inline := elements{id: e.id, flags: le.Uint16(p[8:]), count: int(le.Uint16(p[10:])), size: size - 16,
-		at: func(off, n int) ([]byte, error) { return e.at(value+16+off, n) }}
+	inline := elements{
+		id: e.id, flags: le.Uint16(p[8:]), count: int(le.Uint16(p[10:])), size: size - 16,
+		at: func(off, n int) ([]byte, error) { return e.at(value+16+off, n) },
+	}
 	if inline.flags != leafPage {
 		return e.bad(i)
 	}

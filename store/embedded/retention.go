@@ -40,10 +40,10 @@ func (s *SeriesStore) DropMonths(ctx context.Context, keep int, now time.Time) (
 	if len(expired) == 0 {
 		return nil, nil
 	}
-	s.flushing.Lock()
-	defer s.flushing.Unlock()
 	s.copying.Lock()
 	defer s.copying.Unlock()
+	s.flushing.Lock()
+	defer s.flushing.Unlock()
 	s.committing.Lock()
 	defer s.committing.Unlock()
 	for _, id := range expired {

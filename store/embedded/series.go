@@ -55,7 +55,7 @@ type SeriesStore struct {
 	// batching is held for a whole batch, so that a flush begins between two.
 	batching sync.Mutex
 
-	// mu guards the months and their heads. Lock order: flushing, copying,
+	// mu guards the months and their heads. Lock order: copying, flushing,
 	// committing, batching, mu; never taken within a transaction.
 	mu            sync.RWMutex
 	months        map[Month]*month
@@ -344,10 +344,10 @@ func (m *month) hours(fromHour, toHour int64, stored, duplicate store.HourCounts
 			continue
 		}
 		if h.stored != 0 {
-			stored.Add(h.hour, h.series.UID, h.stored)
+			stored.Add(h.hour, h.owner, h.stored)
 		}
 		if h.duplicate != 0 {
-			duplicate.Add(h.hour, h.series.UID, h.duplicate)
+			duplicate.Add(h.hour, h.owner, h.duplicate)
 		}
 	}
 }

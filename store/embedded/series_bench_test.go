@@ -37,8 +37,10 @@ func benchBatch(items []store.Item, series int, seq *uint64, ts *int64, rnd *ran
 			*ts += 1000
 		}
 		k := i % series
-		items[i] = store.Item{Series: store.Series{UID: uint32(k/4 + 1), Port: uint16(k%4 + 1)}, Seq: *seq, Hour: 500_000 + *ts/3_600_000%2,
-			Sample: store.Sample{TS: *ts, Raw: float64(2300+rnd.IntN(40)) / 10, IngestTS: *ts + 40, Calibration: 1}}
+		items[i] = store.Item{
+			Series: store.Series{UID: uint32(k/4 + 1), Port: uint16(k%4 + 1)}, Seq: *seq, Hour: 500_000 + *ts/3_600_000%2,
+			Sample: store.Sample{TS: *ts, Raw: float64(2300+rnd.IntN(40)) / 10, IngestTS: *ts + 40, Calibration: 1},
+		}
 	}
 }
 
@@ -110,7 +112,8 @@ func monthStore(b *testing.B) (s *SeriesStore, from, to int64) {
 	for ts := from; ts < to; ts += 1000 {
 		walk += rnd.IntN(7) - 3
 		batch.Items = append(batch.Items, store.Item{Series: store.Series{UID: 1, Port: 1}, Seq: 1, Sample: store.Sample{
-			TS: ts, Raw: float64(walk) / 10, IngestTS: ts + 20 + int64(rnd.ExpFloat64()*15), Calibration: 1}})
+			TS: ts, Raw: float64(walk) / 10, IngestTS: ts + 20 + int64(rnd.ExpFloat64()*15), Calibration: 1,
+		}})
 	}
 	batch.Through = 1
 	if err := s.Append(context.Background(), &batch); err != nil {
@@ -155,7 +158,8 @@ func BenchmarkAggregate(b *testing.B) {
 		b.Run(tt.name, func(b *testing.B) {
 			for b.Loop() {
 				q := store.Aggregation{From: tt.from, To: tt.to, Every: tt.every, Limit: 1 << 20, Series: []store.SeriesCalibrations{{
-					Series: store.Series{UID: 1, Port: 1}, Calibrations: []store.Calibration{{Number: 1, Scaling: tt.scaling, Offset: tt.scaling - 1}}}}}
+					Series: store.Series{UID: 1, Port: 1}, Calibrations: []store.Calibration{{Number: 1, Scaling: tt.scaling, Offset: tt.scaling - 1}},
+				}}}
 				out, err := s.Aggregate(context.Background(), q)
 				if err != nil || int64(len(out)) != (tt.to-tt.from)/tt.every {
 					b.Fatal(len(out), err)

@@ -24,8 +24,10 @@ func newSeriesMetrics(r prometheus.Registerer, s *SeriesStore) (*seriesMetrics, 
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "tidegate", Subsystem: "embedded", Name: name, Help: help})
 	}
 	histogram := func(name, help string, from float64) prometheus.Histogram {
-		return prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "tidegate", Subsystem: "embedded", Name: name, Help: help,
-			Buckets: prometheus.ExponentialBuckets(from, 4, 9)})
+		return prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "tidegate", Subsystem: "embedded", Name: name, Help: help,
+			Buckets: prometheus.ExponentialBuckets(from, 4, 9),
+		})
 	}
 	m := &seriesMetrics{
 		registerer:    r,
@@ -37,8 +39,10 @@ func newSeriesMetrics(r prometheus.Registerer, s *SeriesStore) (*seriesMetrics, 
 		cacheHits:     counter("block_cache_hits_total", "Late readings whose block was decoded already."),
 		cacheMisses:   counter("block_cache_misses_total", "Late readings whose block had to be read from disk."),
 	}
-	unflushed := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "tidegate", Subsystem: "embedded", Name: "unflushed_bytes",
-		Help: "Memory of readings that wait for their flush."}, func() float64 { return float64(s.Unflushed()) })
+	unflushed := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "tidegate", Subsystem: "embedded", Name: "unflushed_bytes",
+		Help: "Memory of readings that wait for their flush.",
+	}, func() float64 { return float64(s.Unflushed()) })
 	m.all = []prometheus.Collector{m.appendSeconds, m.flushSeconds, m.flushedBytes, m.blocks, m.late, m.cacheHits, m.cacheMisses, unflushed}
 	if r == nil {
 		return m, nil

@@ -99,7 +99,7 @@ func (s *sim) make() []store.Item {
 	var out []store.Item
 	for range n {
 		i := s.rnd.IntN(s.shape.series)
-		it := store.Item{Series: s.series(i), Seq: s.seq, Hour: hour, Sample: store.Sample{
+		it := store.Item{Series: s.series(i), Seq: s.seq, Hour: hour, Unregistered: s.rnd.IntN(16) == 0, Sample: store.Sample{
 			Raw: float64(200+s.rnd.IntN(60)) / 10, IngestTS: hour*3_600_000 + s.rnd.Int64N(1000),
 			Calibration: uint16(1 + s.rnd.IntN(2)), Quality: store.Quality(s.rnd.IntN(20) / 18),
 		}}
@@ -270,7 +270,25 @@ func testSeriesBeside(t *testing.T, open func(testing.TB, string) store.SeriesSt
 			}
 		}
 	}
-	done.Add(3)
+	done.Add(4)
+	go func() { // the hours are as exact as the totals, at every moment
+		defer done.Done()
+		for {
+			select {
+			case <-end:
+				return
+			default:
+			}
+			hours := store.HourCounts{}
+			before, _, err1 := s.Totals(context.Background())
+			err2 := s.Hours(context.Background(), math.MinInt64, math.MaxInt64, hours, store.HourCounts{})
+			after, _, err3 := s.Totals(context.Background())
+			if sum := hours.Sum(); sum < int64(before) || sum > int64(after) || err1 != nil || err2 != nil || err3 != nil {
+				t.Errorf("hours hold %d readings, totals %d before and %d after: %v %v %v", sum, before, after, err1, err2, err3)
+				return
+			}
+		}
+	}()
 	go ask(false)
 	go ask(true)
 	go func() {

@@ -59,8 +59,10 @@ func Trace(t testing.TB, set string, skip, limit int) []store.Item {
 		if uids[rec[1]] == 0 {
 			uids[rec[1]] = uint32(len(uids) + 1)
 		}
-		out = append(out, store.Item{Series: store.Series{UID: uids[rec[1]], Port: uint16(port)}, Seq: uint64(len(out)/20 + 1), Hour: 480_000,
-			Sample: store.Sample{TS: ts.UnixMilli(), Raw: v, Calibration: 1, IngestTS: 480_000*3_600_000 + int64(len(out)/20)*7}})
+		out = append(out, store.Item{
+			Series: store.Series{UID: uids[rec[1]], Port: uint16(port)}, Seq: uint64(len(out)/20 + 1), Hour: 480_000,
+			Sample: store.Sample{TS: ts.UnixMilli(), Raw: v, Calibration: 1, IngestTS: 480_000*3_600_000 + int64(len(out)/20)*7},
+		})
 	}
 	return out
 }
