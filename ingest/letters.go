@@ -114,7 +114,8 @@ func (p *Pipeline) replayMessage(ctx context.Context, ids []store.LetterID, o Re
 			m = &Message{
 				Source: SourceReplay, Principal: l.Principal, OrgID: l.OrgID, DeviceID: l.DeviceID, Topic: l.Topic,
 				Payload: payload, ReceivedAt: int64(l.ReceivedAt), AnyTime: l.Source == SourceImport.String(),
-				replay: &replay{useReceivedAt: o.UseReceivedAt, zone: o.Zone},
+				ClockUntrusted: l.ClockUntrusted,
+				replay:         &replay{useReceivedAt: o.UseReceivedAt, zone: o.Zone, unregistered: l.UID == 0},
 			}
 			m.UID, _ = p.o.Registry.Lookup(l.OrgID, l.DeviceID)
 		}
@@ -154,6 +155,8 @@ func (w *writer) judgeReplay(ctx context.Context, j *judged, at int32, d *Device
 			w.reject(j, id.Index, "", m.decoded.reason, m.decoded.detail)
 		case int(id.Index) < len(m.decoded.items):
 			w.judgeItem(j, at, d, &m.decoded.items[id.Index], id.Index, hour, known)
+		default: // it cannot be; a claim is settled all the same
+			w.reject(j, id.Index, "", store.ReasonMalformedJSON, "the message has no such reading")
 		}
 	}
 	return nil

@@ -91,6 +91,7 @@ type replay struct {
 	useReceivedAt bool             // take ReceivedAt where the reading's own time is the fault
 	zone          string           // IANA name: read times without zone in it; empty: the device's
 	location      *time.Location   // of zone, once it was looked up
+	unregistered  bool             // nobody was registered when it was received: the ledger counts it there
 }
 
 // Acker learns that a message is on disk.

@@ -34,6 +34,8 @@ type box struct {
 	stop func()
 	done chan error
 	now  func() time.Time
+	// built is the build date: a clock before it is not trusted.
+	built time.Time
 }
 
 func newBox(t *testing.T) *box {
@@ -77,7 +79,7 @@ func (b *box) open() {
 		Log: b.log, Series: series, State: b.state, Registry: b.devices,
 		FlushInterval: time.Hour, FlushSize: 1 << 20, LogSize: 1 << 30,
 		Rejected: func(_, _, line string) { b.lines <- line },
-		Logger:   slog.New(slog.DiscardHandler), Now: b.now,
+		Logger:   slog.New(slog.DiscardHandler), Now: b.now, BuildDate: b.built,
 	})
 	must(err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -171,12 +173,15 @@ func (b *box) wantLedger(received, stored, duplicate, rejected uint64) {
 	if got := b.ledger(); got != want {
 		b.t.Errorf("ledger %+v, want %+v", got, want)
 	}
-	hours, err := b.flow.LedgerHours(b.t.Context(), 0, 1<<40)
+	hours, err := b.flow.LedgerHours(b.t.Context(), -1<<40, 1<<40)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	var sum store.Ledger
 	for _, h := range hours {
+		if h.Received != h.Stored+h.Duplicate+h.Rejected+h.Pending {
+			b.t.Errorf("the ledger of %s at %s does not add up: %+v", h.DeviceID, h.Hour, h.Ledger)
+		}
 		sum.Received += h.Received
 		sum.Stored += h.Stored
 		sum.Duplicate += h.Duplicate
@@ -417,4 +422,38 @@ func TestClockUntrusted(t *testing.T) {
 	if got := strings.Join(flags, " "); got != "server_ts+clock_unsynced server_ts" {
 		t.Errorf("flags in order of time: %s", got)
 	}
+}
+
+// TestReplayUnknownDevice: what came before its device was registered is
+// counted where it was received, also once it is stored.
+func TestReplayUnknownDevice(t *testing.T) {
+	b := newBox(t)
+	b.send("late", fmt.Sprintf(`{"ts":%d,"readings":[{"port":1,"value":1}]}`, time.Now().UnixMilli()))
+	b.wantLedger(1, 0, 0, 1)
+	b.device("late", 1)
+	if stored, _, rejected := b.replay(b.letters()[0].ID); stored != 1 || rejected != 0 {
+		t.Errorf("%d stored, %d rejected", stored, rejected)
+	}
+	b.wantLedger(1, 1, 0, 0)
+	b.close()
+	b.open()
+	b.wantLedger(1, 1, 0, 0)
+}
+
+// TestReplayAfterUntrustedClock: a box that woke up in 1970 takes any later
+// time; a replay still knows that.
+func TestReplayAfterUntrustedClock(t *testing.T) {
+	b := newBox(t)
+	at := time.Unix(1000, 0)
+	b.close()
+	b.now, b.built = func() time.Time { return at }, time.Now()
+	b.open()
+	b.device("d1", 1)
+	b.send("d1", `{"ts":"2026-01-02T03:04:05Z","readings":[{"port":1,"value":1},{"port":9,"value":2}]}`)
+	b.wantLedger(2, 1, 0, 1)
+	b.port("d1", 9)
+	if stored, _, rejected := b.replay(b.letters()[0].ID); stored != 1 || rejected != 0 {
+		t.Errorf("%d stored, %d rejected: %+v", stored, rejected, b.letters())
+	}
+	b.wantLedger(2, 2, 0, 0)
 }

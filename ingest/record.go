@@ -41,8 +41,12 @@ const (
 	recordFlags     = 1<<iota - 1
 )
 
-// replayUseReceivedAt is the one flag of a replay.
-const replayUseReceivedAt = 1
+// The flags of a replay.
+const (
+	replayUseReceivedAt = 1 << iota
+	replayUnregistered
+	replayFlags = 1<<iota - 1
+)
 
 var errRecordShort = errors.New("it ends early")
 
@@ -104,6 +108,9 @@ func (r *replay) append(dst []byte) []byte {
 	flags := byte(0)
 	if r.useReceivedAt {
 		flags |= replayUseReceivedAt
+	}
+	if r.unregistered {
+		flags |= replayUnregistered
 	}
 	dst = append(dst, flags)
 	dst = appendString(dst, r.zone)
@@ -250,10 +257,10 @@ func (r *recordReader) string() string {
 
 func (r *recordReader) replay() *replay {
 	flags := r.byte()
-	if flags&^replayUseReceivedAt != 0 {
+	if flags&^replayFlags != 0 {
 		r.fail(fmt.Errorf("replay flags %#02x are not of version %d", flags, recordVersion))
 	}
-	p := &replay{useReceivedAt: flags&replayUseReceivedAt != 0, zone: r.string()}
+	p := &replay{useReceivedAt: flags&replayUseReceivedAt != 0, unregistered: flags&replayUnregistered != 0, zone: r.string()}
 	n := r.uvarint(MaxReadings)
 	if n > uint64(len(r.b))/2 { // a letter takes two bytes or more
 		r.fail(errRecordShort)

@@ -168,7 +168,10 @@ func (w *writer) judgeItem(j *judged, at int32, d *Device, it *item, index uint3
 		w.reject(j, index, it.portText(), v.reason, v.detail)
 		return
 	}
-	w.batch.Items = append(w.batch.Items, store.Item{Series: series, Sample: sample, Seq: j.seq, Hour: hour})
+	w.batch.Items = append(w.batch.Items, store.Item{
+		Series: series, Sample: sample, Seq: j.seq, Hour: hour,
+		Unregistered: j.m.replay != nil && j.m.replay.unregistered,
+	})
 	w.place = append(w.place, place{msg: at, index: index, port: port})
 }
 
@@ -301,6 +304,6 @@ func (j *judged) rejection() store.Rejection {
 	}
 	return store.Rejection{
 		Seq: j.seq, ReceivedAt: m.ReceivedAt, UID: m.UID, OrgID: m.OrgID, DeviceID: m.DeviceID, Topic: topic,
-		Source: m.Source.String(), Principal: m.Principal, Payload: m.Payload, Size: m.size, Letters: j.letters,
+		Source: m.Source.String(), Principal: m.Principal, ClockUntrusted: m.ClockUntrusted, Payload: m.Payload, Size: m.size, Letters: j.letters,
 	}
 }

@@ -51,16 +51,19 @@ func ParseLetterID(s string) (LetterID, error) {
 // The payload is kept once.
 type Rejection struct {
 	Seq        uint64
-	ReceivedAt int64  // Unix ms
-	UID        uint32 // 0: no registered device
-	OrgID      string // as addressed
-	DeviceID   string // as addressed
-	Topic      string
-	Source     string // mqtt, http, import, bridge, replay
-	Principal  string // who sent it, such as device:d1
-	Payload    []byte
-	Size       int // bytes of the payload as received; above len(Payload) when it was cut
-	Letters    []Letter
+	ReceivedAt int64 // Unix ms
+	// ClockUntrusted says that ReceivedAt is what a clock said that was not
+	// to be trusted.
+	ClockUntrusted bool
+	UID            uint32 // 0: no registered device
+	OrgID          string // as addressed
+	DeviceID       string // as addressed
+	Topic          string
+	Source         string // mqtt, http, import, bridge, replay
+	Principal      string // who sent it, such as device:d1
+	Payload        []byte
+	Size           int // bytes of the payload as received; above len(Payload) when it was cut
+	Letters        []Letter
 }
 
 // Letter is one rejected reading of a Rejection. A letter counts one in the
@@ -99,6 +102,9 @@ type DeadLetter struct {
 	Payload    string `json:"payload"` // invalid UTF-8 replaced
 	Size       int    `json:"payloadBytes"`
 	ReceivedAt Time   `json:"receivedAt"`
+	// What a replay needs to know of the message.
+	ClockUntrusted bool   `json:"-"`
+	UID            uint32 `json:"-"` // 0: no registered device
 }
 
 // LetterPreviewBytes is the most of a payload that a list shows, so that a page

@@ -48,8 +48,10 @@ func (d Device) Validate() error {
 		return err
 	}
 	if d.SerialNumber != "" && !ValidID(d.SerialNumber) {
-		return &Error{Kind: ErrInvalid, Noun: "device", ID: d.ID, Field: "serialNumber",
-			Msg: "must be 1 to 64 characters from A-Z a-z 0-9 . _ : - and begin with a letter or digit"}
+		return &Error{
+			Kind: ErrInvalid, Noun: "device", ID: d.ID, Field: "serialNumber",
+			Msg: "must be 1 to 64 characters from A-Z a-z 0-9 . _ : - and begin with a letter or digit",
+		}
 	}
 	if d.AssumeZone != "" {
 		if _, err := time.LoadLocation(d.AssumeZone); err != nil {

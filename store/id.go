@@ -15,6 +15,8 @@ func checkID(noun, id string) error {
 	if ValidID(id) {
 		return nil
 	}
-	return &Error{Kind: ErrInvalid, Noun: noun, ID: id, Field: "id",
-		Msg: "must be 1 to 64 characters from A-Z a-z 0-9 . _ : - and begin with a letter or digit"}
+	return &Error{
+		Kind: ErrInvalid, Noun: noun, ID: id, Field: "id",
+		Msg: "must be 1 to 64 characters from A-Z a-z 0-9 . _ : - and begin with a letter or digit",
+	}
 }

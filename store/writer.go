@@ -14,11 +14,14 @@ const (
 
 // Item is one accepted reading on its way into the store.
 type Item struct {
-	Series  Series
-	Sample  Sample
-	Seq     uint64  // log position of its record
-	Hour    int64   // Unix hours (ms / 3,600,000) of receipt: the ledger's hour
-	Verdict Verdict // set by Append
+	Series Series
+	Sample Sample
+	Seq    uint64 // log position of its record
+	Hour   int64  // Unix hours (ms / 3,600,000) of receipt: the ledger's hour
+	// Unregistered says that the ledger counts it under device 0: nobody was
+	// registered when it was received, and it was brought back since.
+	Unregistered bool
+	Verdict      Verdict // set by Append
 }
 
 // Batch is a run of the log: all accepted readings of the records up to and

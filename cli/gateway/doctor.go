@@ -39,6 +39,12 @@ type DoctorOptions struct {
 // server; what needs the files for itself is left out while a server has them.
 func Doctor(ctx context.Context, o DoctorOptions) ([]Check, error) {
 	d := &doctor{o: o}
+	if _, err := os.Stat(o.Dir); errors.Is(err, os.ErrNotExist) {
+		d.add("folder", "warning", "there is no "+o.Dir+" yet; make it with `tidegate init --data "+o.Dir+"`, or name another with --data")
+		d.clock()
+		d.ports()
+		return d.checks, nil
+	}
 	d.clock()
 	d.disk()
 	d.ports()

@@ -1,12 +1,14 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tidegate/store"
 	"tidegate/store/embedded"
 )
 
@@ -48,6 +50,20 @@ func openFiles(o Options, reg prometheus.Registerer) (_ *files, err error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// checkDeviceKey refuses a folder whose devices could never log in again: their
+// secrets are hashed under a key that is gone.
+func (f *files) checkDeviceKey(ctx context.Context) error {
+	if !f.secrets.MadeDevice {
+		return nil
+	}
+	devices, err := f.catalog.ListDevices(ctx, store.DeviceFilter{Page: store.Page{Limit: 1}})
+	if err != nil || len(devices) == 0 {
+		return err
+	}
+	return store.Conflict("key", "secrets/device.key", "it is lost, so that no device of this folder could log in. Put it back from a backup; "+
+		"or begin with the new one by another start, and give each device a new secret with `tidegate device set --id ID --rotate-secret`")
 }
 
 func (f *files) close() error {

@@ -111,6 +111,9 @@ func Run(ctx context.Context, o Options, ready func(Addrs)) error {
 			g.log.Error("close files", "error", err)
 		}
 	}()
+	if err := g.files.checkDeviceKey(ctx); err != nil {
+		return err
+	}
 	return g.serve(ctx, ready)
 }
 

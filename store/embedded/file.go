@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"tidegate/store"
 )
@@ -185,7 +186,7 @@ func openBolt(path string, peek bool) (db *bbolt.DB, err error) {
 	case err == nil:
 		db.AllocSize = allocSize // bbolt's 16 MiB would leave small files mostly empty
 		return db, nil
-	case errors.Is(err, bbolt.ErrTimeout):
+	case errors.Is(err, berrors.ErrTimeout):
 		return nil, lockedError(path)
 	case errors.As(err, new(*store.Error)):
 		return nil, err

@@ -30,6 +30,7 @@ type head struct {
 	dirty     bool  // in its month's list of dirty ones
 	leaving   bool  // in its month's list of frozen ones
 	hour      int64 // of the tallies below; others are with the month
+	owner     uint32
 	stored    int64
 	duplicate int64
 	cached    []*cachedBlock // blocks looked up for late readings

@@ -96,15 +96,19 @@ func (s *SeriesStore) appendItems(items []store.Item) (done int, err error) {
 		if it.Verdict == store.VerdictConflict {
 			continue
 		}
+		owner := it.Series.UID
+		if it.Unregistered {
+			owner = 0
+		}
 		if !h.dirty {
 			h.dirty = true
-			h.hour = it.Hour
+			h.hour, h.owner = it.Hour, owner
 			m.dirty = append(m.dirty, h)
 			m.touched = true
 		}
-		if h.hour != it.Hour {
+		if h.hour != it.Hour || h.owner != owner {
 			m.settleTallies(h)
-			h.hour = it.Hour
+			h.hour, h.owner = it.Hour, owner
 		}
 		if it.Verdict == store.VerdictStored {
 			h.stored++
@@ -124,10 +128,10 @@ func (s *SeriesStore) appendItems(items []store.Item) (done int, err error) {
 // settleTallies moves the tallies of h to its month.
 func (m *month) settleTallies(h *head) {
 	if h.stored != 0 {
-		m.tally[tallyStored].Add(h.hour, h.series.UID, h.stored)
+		m.tally[tallyStored].Add(h.hour, h.owner, h.stored)
 	}
 	if h.duplicate != 0 {
-		m.tally[tallyDuplicate].Add(h.hour, h.series.UID, h.duplicate)
+		m.tally[tallyDuplicate].Add(h.hour, h.owner, h.duplicate)
 	}
 	h.stored, h.duplicate = 0, 0
 }

@@ -44,16 +44,25 @@ type message struct {
 	seq                                       uint64
 	receivedAt                                int64
 	uid                                       uint32
+	untrusted                                 bool // the clock at receipt
 	org, device, topic, source, sender, bytes []byte
 	size                                      int
 }
 
-// encodeMessage writes time, uid, the texts behind their lengths, the size as
+// messageUntrusted marks a message whose time of receipt is not to be trusted.
+const messageUntrusted = 1
+
+// encodeMessage writes time, uid, marks, the texts behind their lengths, the size as
 // received, and the payload to the end.
 func encodeMessage(r *store.Rejection) []byte {
 	b := make([]byte, 0, len(r.Payload)+len(r.OrgID)+len(r.DeviceID)+len(r.Topic)+len(r.Source)+len(r.Principal)+40)
 	b = binary.AppendVarint(b, r.ReceivedAt)
 	b = binary.AppendUvarint(b, uint64(r.UID))
+	marks := uint64(0)
+	if r.ClockUntrusted {
+		marks |= messageUntrusted
+	}
+	b = binary.AppendUvarint(b, marks)
 	for _, s := range []string{r.OrgID, r.DeviceID, r.Topic, r.Source, r.Principal} {
 		b = appendText(b, s)
 	}
@@ -69,6 +78,7 @@ func decodeMessage(k, b []byte) (message, error) {
 	f := fields{b: b, bad: len(k) != 8}
 	m.receivedAt = f.signed()
 	m.uid = uint32(f.number())
+	m.untrusted = f.number()&messageUntrusted != 0
 	m.org, m.device, m.topic, m.source, m.sender = f.text(), f.text(), f.text(), f.text(), f.text()
 	m.size = int(f.number())
 	m.bytes = f.b
@@ -80,7 +90,7 @@ func decodeMessage(k, b []byte) (message, error) {
 
 func messageOf(r *store.Rejection) message {
 	return message{
-		seq: r.Seq, receivedAt: r.ReceivedAt, uid: r.UID, org: []byte(r.OrgID), device: []byte(r.DeviceID),
+		seq: r.Seq, receivedAt: r.ReceivedAt, uid: r.UID, untrusted: r.ClockUntrusted, org: []byte(r.OrgID), device: []byte(r.DeviceID),
 		topic: []byte(r.Topic), source: []byte(r.Source), sender: []byte(r.Principal), bytes: r.Payload, size: r.Size,
 	}
 }
@@ -95,7 +105,7 @@ func (m message) letter(l store.Letter, limit int) store.DeadLetter {
 		ID: store.LetterID{Seq: m.seq, Index: l.Index}.String(), Reason: l.Reason, Detail: l.Detail, Port: l.Port,
 		OrgID: string(m.org), DeviceID: string(m.device), Topic: string(m.topic), Source: string(m.source),
 		Principal: string(m.sender), Payload: strings.ToValidUTF8(string(p), "\uFFFD"), Size: m.size,
-		ReceivedAt: store.Time(m.receivedAt),
+		ReceivedAt: store.Time(m.receivedAt), ClockUntrusted: m.untrusted, UID: m.uid,
 	}
 }
 

@@ -14,7 +14,6 @@ type seriesModel struct {
 	samples   map[store.Series]map[int64]store.Sample
 	stored    store.HourCounts
 	duplicate store.HourCounts
-	through   uint64
 }
 
 func newSeriesModel() *seriesModel {
@@ -36,10 +35,10 @@ func (m *seriesModel) append(it store.Item) store.Item {
 	case !taken:
 		it.Verdict = store.VerdictStored
 		series[it.Sample.TS] = it.Sample
-		m.stored.Add(it.Hour, it.Series.UID, 1)
+		m.stored.Add(it.Hour, owner(&it), 1)
 	case old.Raw == it.Sample.Raw:
 		it.Verdict = store.VerdictDuplicate
-		m.duplicate.Add(it.Hour, it.Series.UID, 1)
+		m.duplicate.Add(it.Hour, owner(&it), 1)
 	default:
 		it.Verdict = store.VerdictConflict
 	}
@@ -146,4 +145,12 @@ func nearBucket(a, b store.Bucket) bool {
 	sum := near(a.Sum, b.Sum)
 	a.Sum, b.Sum = 0, 0
 	return sum && a == b
+}
+
+// owner answers whom the ledger counts it under.
+func owner(it *store.Item) uint32 {
+	if it.Unregistered {
+		return 0
+	}
+	return it.Series.UID
 }

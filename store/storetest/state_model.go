@@ -149,7 +149,7 @@ func (m *stateSim) append(seq uint64, origin store.LetterID, hour int64, uid uin
 
 func (m *stateSim) message(seq uint64, r stateRecord) store.Rejection {
 	rej := store.Rejection{
-		Seq: seq, ReceivedAt: r.hour*3_600_000 + int64(seq), UID: r.uid, OrgID: "o", DeviceID: fmt.Sprint(r.uid),
+		Seq: seq, ClockUntrusted: seq%5 == 0, ReceivedAt: r.hour*3_600_000 + int64(seq), UID: r.uid, OrgID: "o", DeviceID: fmt.Sprint(r.uid),
 		Source: "mqtt", Payload: fmt.Appendf(nil, "payload %d", seq),
 	}
 	rej.Size = len(rej.Payload)
@@ -208,7 +208,7 @@ func (m *stateSim) apply(through uint64, r []store.Rejection, settlements []stor
 			id := store.LetterID{Seq: rej.Seq, Index: l.Index}
 			m.model.letters[id] = store.DeadLetter{
 				ID: id.String(), Reason: l.Reason, Detail: l.Detail, OrgID: rej.OrgID, DeviceID: rej.DeviceID,
-				Source: rej.Source, Payload: string(rej.Payload), Size: rej.Size, ReceivedAt: store.Time(rej.ReceivedAt),
+				Source: rej.Source, Payload: string(rej.Payload), Size: rej.Size, ReceivedAt: store.Time(rej.ReceivedAt), ClockUntrusted: rej.ClockUntrusted, UID: rej.UID,
 			}
 		}
 	}
