@@ -89,8 +89,9 @@ size:
 
 # --- long runs ---------------------------------------------------------------
 
-bench: build
-	@./tidegate bench
+bench: plain
+	@TIDEGATE_WHOLE_TRACES=1 TIDEGATE_BIN=$(CACHE)/bin/tidegate $(GO) test -count=1 -timeout 30m -v -run Traces ./cli/e2e; \
+	$(CACHE)/bin/tidegate bench
 
 torture: plain
 	@TIDEGATE_BIN=$(CACHE)/bin/tidegate TIDEGATE_KILL_CYCLES=$${KILL_CYCLES:-500} TIDEGATE_POWER_CUTS=$${POWER_CUTS:-500} \

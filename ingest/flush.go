@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tidegate/ingest/buffer"
@@ -69,13 +70,13 @@ func (p *Pipeline) flushLoop(ctx context.Context) {
 			p.room.Broadcast()
 			p.roomMu.Unlock()
 			if err == nil {
-				p.trouble(nil)
+				p.trouble(&p.flushFails, nil)
 				break
 			}
 			if ctx.Err() != nil {
 				return
 			}
-			p.trouble(err)
+			p.trouble(&p.flushFails, err)
 			if !sleep(ctx, wait) {
 				return
 			}
@@ -116,18 +117,19 @@ func (p *Pipeline) waitForRoom(ctx context.Context, reader *buffer.Reader) error
 	return ctx.Err()
 }
 
-// trouble notes, and logs once, that the store fails, or that it is back.
-func (p *Pipeline) trouble(err error) {
-	was := p.failing.Load()
+// trouble notes in at, and logs once, that a step fails, or that it works
+// again.
+func (p *Pipeline) trouble(at *atomic.Pointer[string], err error) {
+	was := at.Load()
 	switch {
 	case err != nil:
 		s := err.Error()
-		p.failing.Store(&s)
+		at.Store(&s)
 		if was == nil {
 			p.log.Error("the store does not take readings; the log keeps them", "error", err)
 		}
 	case was != nil:
-		p.failing.Store(nil)
+		at.Store(nil)
 		p.log.Info("the store takes readings again")
 	}
 }

@@ -66,7 +66,8 @@ type Pipeline struct {
 	wake     chan struct{} // asks the flusher
 	roomMu   sync.Mutex
 	room     *sync.Cond // signalled when a flush ended
-	failing  atomic.Pointer[string]
+	// Why the store takes no batch, or makes none durable; nil: it does.
+	appendFails, flushFails atomic.Pointer[string]
 }
 
 // NewPipeline binds the store and the state to the log. It fails when one of
@@ -237,8 +238,10 @@ func (p *Pipeline) Cursor() uint64 { return p.cursor.Load() }
 // Trouble answers why the store does not take readings at present; empty when
 // it does.
 func (p *Pipeline) Trouble() string {
-	if s := p.failing.Load(); s != nil {
-		return *s
+	for _, at := range []*atomic.Pointer[string]{&p.appendFails, &p.flushFails} {
+		if s := at.Load(); s != nil {
+			return *s
+		}
 	}
 	return ""
 }

@@ -213,13 +213,13 @@ func (w *writer) apply(ctx context.Context, reader *buffer.Reader) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		p.trouble(err)
+		p.trouble(&p.appendFails, err)
 		reader.SetAway(true)
 		if !sleep(ctx, wait) {
 			return ctx.Err()
 		}
 	}
-	p.trouble(nil)
+	p.trouble(&p.appendFails, nil)
 	reader.SetAway(false)
 	p.metrics.append.Observe(p.o.Now().Sub(began).Seconds())
 	w.tell()

@@ -21,6 +21,7 @@ type section struct {
 var sections = []section{
 	{"throughput", throughput},
 	{"latency", latency},
+	{"visible", visible},
 	{"footprint", footprint},
 	{"wear", wear},
 	{"query", query},

@@ -51,9 +51,9 @@ func Default() Config {
 	c.Log.MaxSize = 1 << 30
 	c.Log.Linger = 5 * time.Millisecond
 	c.Log.Window = 8 << 20
-	c.Log.Unacked = 24 << 20
+	c.Log.Unacked = 16 << 20
 	c.Store.FlushInterval = 10 * time.Minute
-	c.Store.FlushSize = 24 << 20
+	c.Store.FlushSize = 20 << 20
 	c.Store.SettleAfter = 10 * time.Minute
 	c.DeadLetters.KeepDays = 90
 	c.DeadLetters.MaxSize = 1 << 30

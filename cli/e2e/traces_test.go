@@ -7,6 +7,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -47,6 +48,9 @@ type trace struct {
 // of models: a map that keeps the first value.
 func readTrace(t *testing.T, name string, limit int) *trace {
 	t.Helper()
+	if os.Getenv("TIDEGATE_WHOLE_TRACES") != "" { // make bench
+		limit = math.MaxInt
+	}
 	f, err := os.Open(filepath.Join(traceDir(t), name+".csv.gz"))
 	if err != nil {
 		t.Fatal(err)
