@@ -75,6 +75,36 @@ func (p *Pipeline) writeLoop(ctx context.Context) error {
 	}
 }
 
+// Discard takes what is acked and throws it away, until ctx ends: a measure of
+// what the acks alone cost. It must not run beside Run.
+func (p *Pipeline) Discard(ctx context.Context) error {
+	reader, err := p.o.Log.Reader(p.cursor.Load())
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	// The log is trimmed as it would be: a file that only grows would cost more
+	// than a store.
+	for trimmed := p.o.Now(); ; {
+		b, err := reader.Next(ctx)
+		if err != nil {
+			return nil
+		}
+		for i := range b.Items {
+			if m, ok := b.Items[i].Entry.(*Message); ok {
+				putDecoded(m.decoded)
+			}
+		}
+		reader.Release(b.Last)
+		if now := p.o.Now(); now.Sub(trimmed) > time.Second {
+			if err := p.o.Log.Trim(b.Last); err != nil {
+				return err
+			}
+			trimmed = now
+		}
+	}
+}
+
 // gather judges records until sliceItems readings are together, and answers
 // how many records it took.
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"time"
 )
@@ -35,6 +36,7 @@ type Throughput struct {
 	Written    float64 // bytes sent to storage a reading
 	Disk       float64 // bytes of readings on disk a reading, right after the run's flush
 	RssAnonMiB float64 // the largest seen
+	Query      float64 // ms for the newest 100 readings of one port, median of five
 }
 
 func (c *Config) logf(format string, args ...any) {
@@ -111,6 +113,13 @@ func (c *Config) EndToEnd(ctx context.Context, sh Shape, ackOnly bool, env ...st
 	t.Written = float64(after.Storage-before.Storage) / n
 	t.P50, t.P99 = ms(res.Percentile(0.5)), ms(res.Percentile(0.99))
 	t.RssAnonMiB = watch()
+	if !ackOnly {
+		q, err := s.ask(url.Values{"limit": {"100"}, "order": {"desc"}}, began.AddDate(0, 0, -26), began)
+		if err != nil {
+			return t, err
+		}
+		t.Query = q.Median
+	}
 	if err := s.Stop(); err != nil {
 		return t, err
 	}

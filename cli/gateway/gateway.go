@@ -244,26 +244,7 @@ func (g *gateway) runFlow(ctx context.Context) error {
 	if _, head := g.buf.Bounds(); head != 0 {
 		return errors.New("--ack-only throws readings away, and this folder holds some: measure in an empty one")
 	}
-	r, err := g.buf.Reader(g.flow.Cursor())
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	// The log is trimmed as it would be, about once a second: a file that only
-	// grows would cost more than a store.
-	for trimmed := time.Now(); ; {
-		b, err := r.Next(ctx)
-		if err != nil {
-			return nil
-		}
-		r.Release(b.Last)
-		if time.Since(trimmed) > time.Second {
-			if err := g.buf.Trim(b.Last); err != nil {
-				return err
-			}
-			trimmed = time.Now()
-		}
-	}
+	return g.flow.Discard(ctx)
 }
 
 // drain waits until everything acked is applied, within its grace: what is
