@@ -232,6 +232,19 @@ func logError(err error) error {
 	return err
 }
 
+// CatchUp waits until the log has been applied again as far as a crash left any
+// file: before that its counts are in the files and pending as well. It is a
+// flush's worth of log at most. Run must be running.
+func (p *Pipeline) CatchUp(ctx context.Context) error {
+	_, head := p.o.Log.Bounds()
+	for to := min(head, max(p.o.Series.Reached(), p.o.State.Applied())); p.cursor.Load() < to; {
+		if !sleep(ctx, 2*time.Millisecond) {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
 // Cursor answers the position up to which every record has its verdicts.
 func (p *Pipeline) Cursor() uint64 { return p.cursor.Load() }
 

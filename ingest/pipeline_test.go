@@ -85,6 +85,9 @@ func (b *box) open() {
 	ctx, cancel := context.WithCancel(context.Background())
 	b.stop, b.done = cancel, make(chan error, 1)
 	go func() { b.done <- b.flow.Run(ctx) }()
+	// From here on the ledger adds up, also where a crash left one file ahead of
+	// another.
+	must(b.flow.CatchUp(ctx))
 }
 
 // close stops in order.
@@ -308,6 +311,7 @@ func TestRestartKeepsVerdicts(t *testing.T) {
 	}
 	b.crash()
 	b.open()
+	b.wantLedger(2, 1, 0, 1)
 	b.port("d1", 9)
 	b.send("d1", fmt.Sprintf(`{"ts":%d,"readings":[{"port":9,"value":3}]}`, time.Now().UnixMilli()))
 	b.wantLedger(3, 2, 0, 1)

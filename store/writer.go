@@ -54,6 +54,10 @@ type Appender interface {
 	// with that position before the first byte is written: what must be
 	// durable first is made so there.
 	Flush(ctx context.Context, before func(through uint64) error) (uint64, error)
+	// Reached is the furthest position of which some part is durable: Applied,
+	// or beyond it after a crash between two commits. Until the log has been
+	// applied again up to there, what Counters answer runs ahead.
+	Reached() uint64
 	// Unflushed is about how many bytes of memory wait for Flush.
 	Unflushed() int64
 }

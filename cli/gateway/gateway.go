@@ -61,6 +61,8 @@ const (
 	brokerGrace = 5 * time.Second
 	httpGrace   = 5 * time.Second
 	drainGrace  = 20 * time.Second
+	// catchUpGrace bounds how long a start waits for the ledger.
+	catchUpGrace = time.Minute
 )
 
 // gateway is one that runs.
@@ -129,6 +131,7 @@ func (g *gateway) serve(ctx context.Context, ready func(Addrs)) error {
 	flowed := make(chan error, 1)
 	go func() { flowed <- g.runFlow(flow) }()
 
+	g.catchUp(ctx)
 	doors, err := g.listen(ctx)
 	if err != nil {
 		stopFlow()
@@ -245,6 +248,19 @@ func (g *gateway) runFlow(ctx context.Context) error {
 		return errors.New("--ack-only throws readings away, and this folder holds some: measure in an empty one")
 	}
 	return g.flow.Discard(ctx)
+}
+
+// catchUp waits until the ledger adds up again after a crash. A store that takes
+// nothing keeps the doors closed for a while only: devices come first.
+func (g *gateway) catchUp(ctx context.Context) {
+	if g.o.AckOnly {
+		return
+	}
+	wait, cancel := context.WithTimeout(ctx, catchUpGrace)
+	defer cancel()
+	if err := g.flow.CatchUp(wait); err != nil && ctx.Err() == nil {
+		g.log.Warn("the log has not been applied again; the ledger runs ahead until it is", "trouble", g.flow.Trouble())
+	}
 }
 
 // drain waits until everything acked is applied, within its grace: what is

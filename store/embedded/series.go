@@ -273,6 +273,17 @@ func (s *SeriesStore) Bind(b store.Bounds) error {
 // Applied implements store.Follower.
 func (s *SeriesStore) Applied() uint64 { return s.applied.Load() }
 
+// Reached implements store.Appender.
+func (s *SeriesStore) Reached() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	reached := s.applied.Load()
+	for _, m := range s.months {
+		reached = max(reached, m.state.applied)
+	}
+	return reached
+}
+
 // Unflushed implements store.Appender.
 func (s *SeriesStore) Unflushed() int64 { return s.unflushed.Load() }
 
