@@ -28,7 +28,7 @@ SIZE_BUDGET := 36000000
 # use one plain binary.
 UNIT = $$($(GO) list ./... | grep -v -e /cli/e2e$$)
 
-.PHONY: help run build plain check test unit process arrows page lint size bench torture fuzz dist deps clean
+.PHONY: help run build plain check test unit process arrows page compose schema lint size bench torture fuzz dist deps clean
 
 help:
 	@sed -n 's/^# //p' Makefile | head -5
@@ -53,7 +53,7 @@ lint: $(GOLANGCI)
 
 test: deps
 	@rm -f $(CACHE)/skipped; \
-	$(MAKE) --no-print-directory unit process page; \
+	$(MAKE) --no-print-directory unit process page compose schema; \
 	if [ -s $(CACHE)/skipped ]; then echo; echo "skipped in all:"; cat $(CACHE)/skipped; fi; \
 	$(MAKE) --no-print-directory arrows
 
@@ -76,6 +76,16 @@ page: plain
 		{ echo "tests of the page: node, npm or chromium is missing" | tee -a $(CACHE)/skipped; [ "$${CI:-}" != true ]; exit; }; \
 	began=$$SECONDS; TIDEGATE_BIN=$(CACHE)/bin/tidegate web/e2e/run.sh; echo "tests of the page: $$((SECONDS - began)) s"
 
+# Validators are a module of their own.
+compose: plain
+	@began=$$SECONDS; cd deploy/validate && TIDEGATE_BIN=$(CACHE)/bin/tidegate $(GO) test -count=1 ./... && echo "compose.yaml: $$((SECONDS - began)) s"
+
+# The HTTP API against its own description.
+schema: plain
+	@[ -x $(CACHE)/schemathesis/bin/schemathesis ] || \
+		{ echo "tests of the HTTP API's description: schemathesis is missing" | tee -a $(CACHE)/skipped; [ "$${CI:-}" != true ]; exit; }; \
+	began=$$SECONDS; TIDEGATE_BIN=$(CACHE)/bin/tidegate api/e2e/run.sh; echo "tests of the HTTP API's description: $$((SECONDS - began)) s"
+
 # Not from the cache of tests: it does not see that another package's imports changed.
 arrows:
 	@$(GO) test -count=1 .
@@ -94,8 +104,8 @@ bench: plain
 	$(CACHE)/bin/tidegate bench
 
 torture: plain
-	@TIDEGATE_BIN=$(CACHE)/bin/tidegate TIDEGATE_KILL_CYCLES=$${KILL_CYCLES:-500} TIDEGATE_POWER_CUTS=$${POWER_CUTS:-500} \
-		$(GO) test -count=1 -timeout 12h -v -run 'Kill|PowerCut' ./cli/e2e
+	@TIDEGATE_BIN=$(CACHE)/bin/tidegate TIDEGATE_KILL_CYCLES=$${KILL_CYCLES:-500} TIDEGATE_POWER_CUTS=$${POWER_CUTS:-500} TIDEGATE_OUTAGES=$${OUTAGES:-200} \
+		$(GO) test -count=1 -timeout 12h -v -run 'Kill|PowerCut|MongoAway' ./cli/e2e
 
 fuzz:
 	@grep -rn --include='*_test.go' -o '^func Fuzz[A-Za-z0-9_]*' . | while IFS=: read -r file _ name; do \

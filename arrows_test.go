@@ -15,32 +15,39 @@ const everything = "*"
 // arrows says which of our packages each of our packages may import. A package
 // that is not listed is an error: a new one states its arrows first.
 var arrows = map[string][]string{
-	"tidegate":                 {"cli"},
-	"tidegate/api":             {"store", "ingest", "ingest/live", "ingest/alert"},
-	"tidegate/api/client":      {"store"},
-	"tidegate/broker":          {"ingest", "store"},
-	"tidegate/cli":             {"cli/config", "cli/gateway", "cli/bench", "api/client", "store"},
-	"tidegate/cli/bench":       {},
-	"tidegate/cli/config":      {"store"},
-	"tidegate/cli/e2e":         {"cli/bench"},
-	"tidegate/cli/gateway":     {everything},
-	"tidegate/ingest":          {"store", "ingest/buffer", "ingest/alert", "ingest/live", "ingest/notify"},
-	"tidegate/ingest/alert":    {"store"},
-	"tidegate/ingest/buffer":   {},
-	"tidegate/ingest/live":     {"store"},
-	"tidegate/ingest/notify":   {"store"},
-	"tidegate/store":           {},
-	"tidegate/store/archive":   {"store"},
-	"tidegate/store/embedded":  {"store"},
-	"tidegate/store/mongo":     {"store"},
-	"tidegate/store/storetest": {"store"},
-	"tidegate/web":             {},
+	"tidegate":                                  {"cli"},
+	"tidegate/api":                              {"store", "ingest", "ingest/live", "ingest/alert"},
+	"tidegate/api/client":                       {"store"},
+	"tidegate/broker":                           {"ingest", "store"},
+	"tidegate/cli":                              {"cli/config", "cli/gateway", "cli/bench", "api/client", "store"},
+	"tidegate/cli/bench":                        {"store/mongo/mongod"}, // the database that is measured
+	"tidegate/cli/config":                       {"store"},
+	"tidegate/cli/e2e":                          {"cli/bench"},
+	"tidegate/cli/gateway":                      {everything},
+	"tidegate/cli/gateway/certificate":          {"cli/config"}, // it names the settings that are at fault
+	"tidegate/cli/gateway/certificate/certtest": {},
+	"tidegate/ingest":                           {"store", "ingest/buffer", "ingest/alert", "ingest/live", "ingest/notify"},
+	"tidegate/ingest/alert":                     {"store"},
+	"tidegate/ingest/buffer":                    {},
+	"tidegate/ingest/live":                      {"store"},
+	"tidegate/ingest/notify":                    {"store"},
+	"tidegate/store":                            {},
+	"tidegate/store/archive":                    {"store"},
+	"tidegate/store/embedded":                   {"store", "store/runs"},
+	"tidegate/store/mongo":                      {"store", "store/runs"},
+	"tidegate/store/runs":                       {"store"}, // samples that wait in memory are the same for every store
+	"tidegate/store/mongo/mongod":               {},
+	"tidegate/store/mongo/mongotest":            {"store/mongo/mongod"},
+	"tidegate/store/storetest":                  {"store"},
+	"tidegate/store/transfer":                   {"store"}, // it moves readings between stores that it does not know
+	"tidegate/web":                              {},
 }
 
 // owners says which packages alone may import a library.
 var owners = map[string][]string{
 	"github.com/mochi-mqtt/":   {"tidegate/broker"},
-	"go.etcd.io/bbolt":         {"tidegate/ingest/buffer", "tidegate/store/embedded", "tidegate/cli/gateway"},
+	"go.etcd.io/bbolt":         {"tidegate/ingest/buffer", "tidegate/store/embedded", "tidegate/store/mongo", "tidegate/cli/gateway"},
+	"go.mongodb.org/":          {"tidegate/store/mongo", "tidegate/store/mongo/mongod", "tidegate/store/mongo/mongotest", "tidegate/cli/bench"},
 	"nhooyr.io/websocket":      {"tidegate/api", "tidegate/api/client"},
 	"github.com/labstack/":     {"tidegate/api", "tidegate/cli/gateway"},
 	"github.com/danielgtaylor": {"tidegate/api"},

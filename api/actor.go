@@ -4,16 +4,24 @@ import (
 	"context"
 	"net"
 	"strconv"
+	"time"
 
+	"tidegate/ingest"
 	"tidegate/store"
 )
 
 // Actor is who does something: the name that the audit trail keeps.
 type Actor struct {
-	Name   string // user:ann@example.org, uid:0, setup
-	Role   store.Role
+	Name   string     // user:ann@example.org, uid:0, setup
+	Role   store.Role // of a person; empty for a program
+	Access store.Access
 	Remote string      // address; empty: on the box
 	User   *store.User // nil when it is no person with a login
+	// Session is the login of a person; empty: none.
+	Session string
+
+	expires time.Time         // of a token; zero: it does not
+	key     *ingest.Principal // of an API key; nil: none
 }
 
 type contextKey int
@@ -23,6 +31,7 @@ const (
 	principalKey
 	peerKey
 	requestIDKey
+	headKey
 )
 
 // WithActor says who acts in ctx.
@@ -56,7 +65,7 @@ func peerActor(ctx context.Context) (Actor, bool) {
 	if !ok {
 		return Actor{}, false
 	}
-	return Actor{Name: "uid:" + strconv.FormatUint(uint64(uid), 10), Role: store.RoleCompanyAdmin}, true
+	return Actor{Name: "uid:" + strconv.FormatUint(uint64(uid), 10), Role: store.RoleCompanyAdmin, Access: store.Everything()}, true
 }
 
 func requestID(ctx context.Context) string {

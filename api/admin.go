@@ -16,8 +16,11 @@ import (
 // Registry is the catalogue of devices as the hot path sees it.
 type Registry interface {
 	Login(name string, secret []byte) (*ingest.Principal, error)
-	// Refresh reads a device again after a change.
+	// Current reports whether who logged in before would log in again as the same.
+	Current(p *ingest.Principal) bool
+	// Refresh reads a device again after a change, RefreshKey an API key.
 	Refresh(ctx context.Context, deviceID string) error
+	RefreshKey(ctx context.Context, id string) error
 	ByID(id string) *ingest.Device
 	Devices() []*ingest.Device
 	HashSecret(secret []byte) []byte
@@ -29,13 +32,25 @@ type Registry interface {
 type AdminOptions struct {
 	Catalog  store.Catalog
 	Audit    store.Audit
+	Sessions store.Sessions
+	KeyUses  store.KeyUses
 	Registry Registry
 	// Readings says whether a port has readings; nil: none has (a new folder).
 	Readings store.Readings
-	// Disconnect ends the connections of a device; nil: there are none.
-	Disconnect func(deviceID, reason string)
-	Logger     *slog.Logger
-	Now        ingest.Clock // nil: the time
+	// Between makes a change that verdicts on readings depend on: no reading is
+	// judged meanwhile, and every earlier verdict is durable. nil: there is no
+	// traffic.
+	Between func(ctx context.Context, change func() error) error
+	// Writable says why nothing can be changed at present, because the record is
+	// kept in a database that is away; it is asked before anything is written to
+	// the trail. nil: it always can.
+	Writable func(ctx context.Context) error
+	// Disconnect ends the connections of a device, DisconnectKey those of an API
+	// key; nil: there are none.
+	Disconnect    func(deviceID, reason string)
+	DisconnectKey func(id, reason string)
+	Logger        *slog.Logger
+	Now           ingest.Clock // nil: the time
 }
 
 // Admin changes what exists, by the rules: each change is validated, written
@@ -47,6 +62,9 @@ type Admin struct {
 	o         AdminOptions
 	mu        sync.Mutex
 	passwords *passwords
+
+	keysMu      sync.Mutex
+	keysChanged chan struct{} // closed, and made anew, with each change of a key
 }
 
 // NewAdmin makes an Admin.
@@ -54,20 +72,47 @@ func NewAdmin(o AdminOptions) *Admin {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Between == nil {
+		o.Between = func(_ context.Context, change func() error) error { return change() }
+	}
+	if o.Writable == nil {
+		o.Writable = func(context.Context) error { return nil }
+	}
 	if o.Disconnect == nil {
 		o.Disconnect = func(string, string) {}
 	}
-	return &Admin{o: o, passwords: newPasswords()}
+	if o.DisconnectKey == nil {
+		o.DisconnectKey = func(string, string) {}
+	}
+	return &Admin{o: o, passwords: newPasswords(), keysChanged: make(chan struct{})}
 }
 
 // change is one entry of the audit trail and what it announces.
 type change struct {
 	action, noun, id string
-	before, after    any // shown in the trail; nil: nothing
+	org              string // whose it is; empty: the box's
+	before, after    any    // shown in the trail; nil: nothing
+}
+
+// alter is do for a change of what exists.
+func (a *Admin) alter(ctx context.Context, c change, apply func() error) error {
+	if err := a.o.Writable(ctx); err != nil {
+		return err
+	}
+	return a.do(ctx, c, apply)
+}
+
+// between calls fn, which alters something that verdicts on readings depend on.
+func (a *Admin) between(ctx context.Context, fn func() error) error {
+	if err := a.o.Writable(ctx); err != nil { // sooner than the writer can say so
+		return err
+	}
+	return a.o.Between(ctx, fn)
 }
 
 // do records c and makes it. The entry comes first, so that no change is
-// without one, whenever the power goes; if apply fails a second entry says so.
+// without one, whenever the power goes; if apply fails a second entry says so,
+// and so it does if nobody can know yet.
 func (a *Admin) do(ctx context.Context, c change, apply func() error) error {
 	e, err := c.entry(ctx)
 	if err != nil {
@@ -83,7 +128,11 @@ func (a *Admin) do(ctx context.Context, c change, apply func() error) error {
 	}
 	p, _ := toProblem(err)
 	e.At = at(a.o.Now())
-	e.Action += "_failed"
+	if errors.Is(err, store.ErrUncertain) {
+		e.Action += "_uncertain"
+	} else {
+		e.Action += "_failed"
+	}
 	e.Before, e.After = nil, nil
 	if e.After, _ = json.Marshal(map[string]string{"problem": p.Detail}); e.After != nil {
 		// The trail must say what became of the change, also when the client is gone.
@@ -99,7 +148,7 @@ func (c change) entry(ctx context.Context) (store.AuditEntry, error) {
 	if !ok {
 		return store.AuditEntry{}, fmt.Errorf("%s without an actor", c.action)
 	}
-	e := store.AuditEntry{Actor: actor.Name, Remote: actor.Remote, Action: c.action, Noun: c.noun, ID: c.id}
+	e := store.AuditEntry{Actor: actor.Name, Role: string(actor.Role), OrgID: c.org, Remote: actor.Remote, Action: c.action, Noun: c.noun, ID: c.id}
 	for _, v := range []struct {
 		from any
 		to   *json.RawMessage

@@ -286,7 +286,7 @@ func TestAudit(t *testing.T) {
 	var actions []string
 	list := func(ctx context.Context, p client.Page) (client.List[store.AuditEntry], error) {
 		p.Limit = 3
-		return b.local.Audit(ctx, p)
+		return b.local.Audit(ctx, client.AuditQuery{Page: p})
 	}
 	err := client.All(ctx, list, func(e store.AuditEntry) error {
 		actions = append(actions, e.Action)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -20,26 +21,20 @@ type AuditVerification struct {
 
 func (s *Server) routeAudit() {
 	tags := []string{"audit"}
-	route(s, huma.Operation{
+	route(s, admins, huma.Operation{
 		OperationID: "list-audit", Method: http.MethodGet, Path: "/api/v1/audit", Tags: tags,
-		Summary: "List changes in order",
-	}, func(ctx context.Context, in *PageInput) (*answer[List[store.AuditEntry]], error) {
-		var after uint64
-		if in.Cursor != "" {
-			var err error
-			if after, err = strconv.ParseUint(in.Cursor, 10, 64); err != nil {
-				return nil, invalidParam("query.cursor", "is not a nextCursor of this query")
-			}
-		}
-		entries, err := s.admin.o.Audit.ListAudit(ctx, after, in.Limit+1)
-		if err != nil {
-			return nil, fmt.Errorf("list audit trail: %w", err)
-		}
-		l := page(entries, in.Limit, func(e store.AuditEntry) string { return strconv.FormatUint(e.Seq, 10) },
-			func(e store.AuditEntry) store.AuditEntry { return e })
-		return &answer[List[store.AuditEntry]]{l}, nil
+		Summary:     "List changes in order",
+		Description: "A page may have fewer items than limit, or none, and still a nextCursor: so many entries were looked at.",
+	}, s.listAudit)
+	route(s, company, huma.Operation{
+		OperationID: "export-audit", Method: http.MethodGet, Path: "/api/v1/exports/audit.log", Tags: tags,
+		Summary:     "Stream the audit trail as it is kept",
+		Description: "JSON by lines, the first of which says what the file is. tidegate audit verify --file checks the chain, without a server.",
+		Responses:   streams("application/x-ndjson", "the whole trail: one entry a line, behind a first line that says what the file is", s.schema(reflect.TypeFor[store.AuditEntry]())),
+	}, func(ctx context.Context, _ *none) (*huma.StreamResponse, error) {
+		return s.streamed("application/x-ndjson", func(w *stream) error { return s.admin.o.Audit.ExportAudit(ctx, w) }), nil
 	})
-	route(s, huma.Operation{
+	route(s, company, huma.Operation{
 		OperationID: "verify-audit", Method: http.MethodGet, Path: "/api/v1/audit/verify", Tags: tags,
 		Summary: "Check the chain of the audit trail",
 	}, func(ctx context.Context, _ *none) (*answer[AuditVerification], error) {
@@ -55,3 +50,70 @@ func (s *Server) routeAudit() {
 		return &answer[AuditVerification]{v}, nil
 	})
 }
+
+type listAuditInput struct {
+	PageInput
+	TimeRange
+	OrgID  string `query:"orgId" as:"id" unknown:"empty" doc:"whose the object is"`
+	Actor  string `query:"actor" doc:"who made the change" example:"user:ann@example.org"`
+	Action string `query:"action" doc:"such as device.update"`
+	Noun   string `query:"noun" doc:"kind of the object, such as device"`
+	ID     string `query:"id" doc:"of the object"`
+}
+
+// Bounds of a filtered list.
+const (
+	auditPiece  = 500
+	auditLooked = 20_000 // entries of a request
+)
+
+// listAudit looks through the trail from the cursor on, at so many entries at
+// most: the cursor that it answers is how far it has looked.
+func (s *Server) listAudit(ctx context.Context, in *listAuditInput) (*answer[List[store.AuditEntry]], error) {
+	var after uint64
+	if in.Cursor != "" {
+		var err error
+		if after, err = strconv.ParseUint(in.Cursor, 10, 64); err != nil {
+			return nil, invalidParam("query.cursor", "is not a nextCursor of this query")
+		}
+	}
+	from, to, err := parseRange(in.From, in.To)
+	if err != nil {
+		return nil, err
+	}
+	a, _ := actorFrom(ctx)
+	wanted := func(e *store.AuditEntry) bool {
+		return (a.Access.Whole() || e.OrgID != "" && a.Access.SeesOrg(e.OrgID)) &&
+			int64(e.At) >= from && int64(e.At) < to && is(in.OrgID, e.OrgID) && is(in.Actor, e.Actor) &&
+			is(in.Action, e.Action) && is(in.Noun, e.Noun) && is(in.ID, e.ID)
+	}
+	l := List[store.AuditEntry]{Items: []store.AuditEntry{}}
+	for looked := 0; ; {
+		entries, err := s.admin.o.Audit.ListAudit(ctx, after, auditPiece)
+		if err != nil {
+			return nil, fmt.Errorf("list audit trail: %w", err)
+		}
+		for i := range entries {
+			if !wanted(&entries[i]) {
+				after = entries[i].Seq
+				continue
+			}
+			if len(l.Items) == in.Limit {
+				l.NextCursor = strconv.FormatUint(after, 10)
+				return &answer[List[store.AuditEntry]]{l}, nil
+			}
+			after = entries[i].Seq
+			l.Items = append(l.Items, entries[i])
+		}
+		if looked += len(entries); len(entries) < auditPiece {
+			return &answer[List[store.AuditEntry]]{l}, nil
+		}
+		if looked >= auditLooked {
+			l.NextCursor = strconv.FormatUint(after, 10)
+			return &answer[List[store.AuditEntry]]{l}, nil
+		}
+	}
+}
+
+// is reports whether a filter, when it is given, chooses v.
+func is(filter, v string) bool { return filter == "" || filter == v }

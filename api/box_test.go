@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,11 +29,13 @@ import (
 // API on loopback and on a socket.
 type box struct {
 	*Server
+	handler  http.Handler // of the network, held against its description
 	url      string
 	sockPath string
 	local    *client.Client // over the socket
 	catalog  *embedded.Catalog
 	audit    *embedded.Audit
+	kept     *embedded.Sessions
 	registry *ingest.Registry
 	hub      *live.Hub
 	logged   *logBuffer
@@ -78,6 +81,7 @@ func newBox(t testing.TB, change ...func(*Options)) *box {
 	reg := prometheus.NewRegistry()
 	b.catalog = must[*embedded.Catalog](t)(embedded.OpenCatalog(filepath.Join(dir, "catalog.db"), embedded.CatalogOptions{}))
 	b.audit = must[*embedded.Audit](t)(embedded.OpenAudit(filepath.Join(dir, "audit.log"), embedded.AuditOptions{Logger: log}))
+	b.kept = must[*embedded.Sessions](t)(embedded.OpenSessions(filepath.Join(dir, "sessions.db"), embedded.SessionsOptions{Logger: log}))
 	state := must[*embedded.State](t)(embedded.OpenState(filepath.Join(dir, "state.db"), embedded.StateOptions{Logger: log, Registerer: reg}))
 	series := must[*embedded.SeriesStore](t)(embedded.OpenSeries(dir, embedded.SeriesOptions{Logger: log, Registerer: reg}))
 	buf := must[*buffer.Log](t)(buffer.Open(buffer.Options{
@@ -98,7 +102,7 @@ func newBox(t testing.TB, change ...func(*Options)) *box {
 	ran := make(chan error, 1)
 	go func() { ran <- flow.Run(ctx) }()
 	admin := NewAdmin(AdminOptions{
-		Catalog: b.catalog, Audit: b.audit, Registry: b.registry, Readings: series, Logger: log,
+		Catalog: b.catalog, Audit: b.audit, Sessions: b.kept, KeyUses: b.kept, Registry: b.registry, Readings: series, Logger: log,
 		Disconnect: func(id, _ string) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -121,6 +125,11 @@ func newBox(t testing.TB, change ...func(*Options)) *box {
 	b.sockPath = filepath.Join(sockDir, "admin.sock")
 	unix := must[net.Listener](t)(net.Listen("unix", b.sockPath))
 	servers := []*http.Server{b.HTTP(), b.AdminHTTP()}
+	d := newDescription(b.api.OpenAPI())
+	for _, s := range servers {
+		s.Handler = conforming(t, d, s.Handler)
+	}
+	b.handler = conforming(t, d, b.Server.Handler())
 	for i, l := range []net.Listener{tcp, unix} {
 		go func() {
 			if err := servers[i].Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -143,7 +152,7 @@ func newBox(t testing.TB, change ...func(*Options)) *box {
 		if err := <-ran; err != nil && !errors.Is(err, context.Canceled) {
 			t.Errorf("pipeline: %v", err)
 		}
-		for _, err := range []error{buf.Close(), series.Close(), state.Close(), b.audit.Close(), b.catalog.Close(), os.RemoveAll(sockDir)} {
+		for _, err := range []error{buf.Close(), series.Close(), state.Close(), b.kept.Close(), b.audit.Close(), b.catalog.Close(), os.RemoveAll(sockDir)} {
 			if err != nil {
 				t.Errorf("close: %v", err)
 			}
@@ -151,6 +160,9 @@ func newBox(t testing.TB, change ...func(*Options)) *box {
 	})
 	return b
 }
+
+// Handler implements Server's, for requests without a network.
+func (b *box) Handler() http.Handler { return b.handler }
 
 const (
 	annEmail    = "ann@example.org"
@@ -200,7 +212,21 @@ func (b *box) do(t testing.TB, method, path, token, contentType, body string) (*
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
+	return b.send(t, req)
+}
+
+func (b *box) send(t testing.TB, req *http.Request) (*http.Response, string) {
+	t.Helper()
 	resp := must[*http.Response](t)(http.DefaultTransport.RoundTrip(req))
 	defer func() { _ = resp.Body.Close() }()
 	return resp, string(must[[]byte](t)(io.ReadAll(resp.Body)))
+}
+
+// asEverybody asks without a network, as somebody who sees everything.
+func (b *box) asEverybody(t testing.TB, method, path string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, path, nil)
+	rec := httptest.NewRecorder()
+	b.Handler().ServeHTTP(rec, r.WithContext(WithActor(r.Context(), Actor{Name: "test", Access: store.Everything()})))
+	return rec
 }

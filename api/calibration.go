@@ -40,7 +40,7 @@ func newCalibration(c store.Calibration) Calibration {
 func (a *Admin) AddCalibration(ctx context.Context, deviceID string, number uint16, n NewCalibration) (Calibration, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	_, p, exists, err := a.port(ctx, deviceID, number)
+	d, p, exists, err := a.port(ctx, deviceID, number)
 	if err != nil {
 		return Calibration{}, err
 	}
@@ -61,19 +61,21 @@ func (a *Admin) AddCalibration(ctx context.Context, deviceID string, number uint
 	}
 	out := newCalibration(p.Calibrations[len(p.Calibrations)-1])
 	id := deviceID + "/" + strconv.Itoa(int(number)) + "/" + strconv.Itoa(int(out.Number))
-	err = a.do(ctx, change{"calibration.create", "calibration", id, nil, out}, func() error {
-		return a.o.Catalog.PutPort(ctx, p)
+	return out, a.between(ctx, func() error {
+		err := a.alter(ctx, change{"calibration.create", "calibration", id, d.OrgID, nil, out}, func() error {
+			return a.o.Catalog.PutPort(ctx, p)
+		})
+		if err != nil {
+			return err
+		}
+		return a.refresh(ctx, deviceID)
 	})
-	if err != nil {
-		return Calibration{}, err
-	}
-	return out, a.refresh(ctx, deviceID)
 }
 
 func (s *Server) routeCalibrations() {
 	tags := []string{"ports"}
 	const path = "/api/v1/devices/{id}/ports/{n}/calibrations"
-	route(s, huma.Operation{
+	route(s, reads, huma.Operation{
 		OperationID: "list-calibrations", Method: http.MethodGet, Path: path, Tags: tags,
 		Summary: "List the calibrations of a port in order of entry",
 	}, func(ctx context.Context, in *PortPath) (*answer[List[Calibration]], error) {
@@ -83,7 +85,7 @@ func (s *Server) routeCalibrations() {
 		}
 		return &answer[List[Calibration]]{List[Calibration]{Items: s.admin.newPort(p).Calibrations}}, err
 	})
-	route(s, huma.Operation{
+	route(s, writes, huma.Operation{
 		OperationID: "add-calibration", Method: http.MethodPost, Path: path, Tags: tags,
 		Summary: "Enter a calibration", DefaultStatus: http.StatusCreated,
 	}, func(ctx context.Context, in *struct {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -14,10 +15,10 @@ import (
 
 // LetterSelection names dead letters, or chooses them.
 type LetterSelection struct {
-	IDs      []string     `json:"ids,omitempty" maxItems:"10000" doc:"instead of a filter"`
-	OrgID    string       `json:"orgId,omitempty"`
-	DeviceID string       `json:"deviceId,omitempty"`
-	Reason   store.Reason `json:"reason,omitempty"`
+	IDs      []string     `json:"ids,omitempty" maxItems:"10000" nullable:"false" doc:"instead of a filter"`
+	OrgID    string       `json:"orgId,omitempty" unknown:"empty"`
+	DeviceID string       `json:"deviceId,omitempty" unknown:"empty"`
+	Reason   store.Reason `json:"reason,omitempty" enum:"malformed_json,invalid_utf8,wrong_type,value_missing,value_not_finite,ts_invalid,ts_out_of_range,unknown_device,unknown_port,conflict,payload_too_large,too_many_readings,quota"`
 	From     *store.Time  `json:"from,omitempty" doc:"of receipt, inclusive"`
 	To       *store.Time  `json:"to,omitempty" doc:"exclusive"`
 	All      bool         `json:"all,omitempty" doc:"every letter; needed when nothing else is given"`
@@ -45,9 +46,9 @@ type Deletion struct {
 type listLettersInput struct {
 	PageInput
 	TimeRange
-	OrgID    string `query:"orgId"`
-	DeviceID string `query:"deviceId"`
-	Reason   string `query:"reason" doc:"such as unknown_port"`
+	OrgID    string `query:"orgId" as:"id" unknown:"empty"`
+	DeviceID string `query:"deviceId" as:"id" unknown:"empty"`
+	Reason   string `query:"reason" enum:"malformed_json,invalid_utf8,wrong_type,value_missing,value_not_finite,ts_invalid,ts_out_of_range,unknown_device,unknown_port,conflict,payload_too_large,too_many_readings,quota"`
 }
 
 var reasons = []store.Reason{
@@ -74,11 +75,11 @@ const letterPiece = 1000 // letters in memory while a filter is worked off
 func (s *Server) routeDeadLetters() {
 	tags := []string{"dead letters"}
 	const path = "/api/v1/dead-letters"
-	route(s, huma.Operation{
+	route(s, reads, huma.Operation{
 		OperationID: "list-dead-letters", Method: http.MethodGet, Path: path, Tags: tags,
 		Summary: "List rejected readings, newest first",
 	}, s.listLetters)
-	route(s, huma.Operation{
+	route(s, reads, huma.Operation{
 		OperationID: "get-dead-letter", Method: http.MethodGet, Path: path + "/{id}", Tags: tags,
 		Summary: "Get a rejected reading with its message",
 	}, func(ctx context.Context, in *struct {
@@ -90,9 +91,12 @@ func (s *Server) routeDeadLetters() {
 			return nil, store.NotFound("dead letter", in.ID)
 		}
 		l, _, err := s.o.Letters.DeadLetter(ctx, id)
+		if err == nil && !s.admin.seen(ctx).letter(l) {
+			err = store.NotFound("dead letter", in.ID)
+		}
 		return &answer[store.DeadLetter]{l}, err
 	})
-	route(s, huma.Operation{
+	route(s, writes, huma.Operation{
 		OperationID: "replay-dead-letters", Method: http.MethodPost, Path: path + "/replay", Tags: tags,
 		Summary:     "Bring rejected readings back into the store",
 		Description: "In their original hour the ledger moves them from rejected to stored.",
@@ -100,7 +104,7 @@ func (s *Server) routeDeadLetters() {
 		res, err := s.replayLetters(ctx, in.Body)
 		return &answer[ReplayResult]{res}, err
 	})
-	route(s, huma.Operation{
+	route(s, writes, huma.Operation{
 		OperationID: "delete-dead-letters", Method: http.MethodPost, Path: path + "/delete", Tags: tags,
 		Summary: "Delete rejected readings; no count of the ledger changes",
 	}, func(ctx context.Context, in *struct{ Body LetterSelection }) (*answer[Deletion], error) {
@@ -125,12 +129,46 @@ func (s *Server) listLetters(ctx context.Context, in *listLettersInput) (*answer
 		}
 		f.After = &after
 	}
+	letters, err := s.seenLetters(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	l := page(letters, in.Limit, func(l store.DeadLetter) string { return l.ID }, func(l store.DeadLetter) store.DeadLetter { return l })
+	return &answer[List[store.DeadLetter]]{l}, nil
+}
+
+// seenLetters answers the letters of f that the actor sees.
+func (s *Server) seenLetters(ctx context.Context, f store.LetterFilter) ([]store.DeadLetter, error) {
+	f, any := s.admin.seen(ctx).letters(f)
+	if !any {
+		return nil, nil
+	}
 	letters, err := s.o.Letters.ListDeadLetters(ctx, f)
 	if err != nil {
 		return nil, fmt.Errorf("list dead letters: %w", err)
 	}
-	l := page(letters, in.Limit, func(l store.DeadLetter) string { return l.ID }, func(l store.DeadLetter) store.DeadLetter { return l })
-	return &answer[List[store.DeadLetter]]{l}, nil
+	return letters, nil
+}
+
+// seenIDs leaves out the letters that the actor does not see: they are treated
+// like those that are gone.
+func (s *Server) seenIDs(ctx context.Context, ids []store.LetterID) ([]store.LetterID, error) {
+	seen := s.admin.seen(ctx)
+	if seen.access.Whole() {
+		return ids, nil
+	}
+	var out []store.LetterID
+	for _, id := range ids {
+		l, _, err := s.o.Letters.DeadLetter(ctx, id)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+		case err != nil:
+			return nil, fmt.Errorf("read dead letter %s: %w", id, err)
+		case seen.letter(l):
+			out = append(out, id)
+		}
+	}
+	return out, nil
 }
 
 // receiptRange is a range as LetterFilter has it: 0 is open.
@@ -173,6 +211,10 @@ func (sel LetterSelection) check() ([]store.LetterID, error) {
 // them go, or not, each piece resumes behind the last.
 func (s *Server) each(ctx context.Context, sel LetterSelection, ids []store.LetterID, fn func([]store.LetterID) error) error {
 	if len(ids) > 0 {
+		ids, err := s.seenIDs(ctx, ids)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
 		return fn(ids)
 	}
 	f := store.LetterFilter{OrgID: sel.OrgID, DeviceID: sel.DeviceID, Reason: sel.Reason, Limit: letterPiece}
@@ -183,9 +225,9 @@ func (s *Server) each(ctx context.Context, sel LetterSelection, ids []store.Lett
 		f.To = int64(*sel.To)
 	}
 	for {
-		letters, err := s.o.Letters.ListDeadLetters(ctx, f)
+		letters, err := s.seenLetters(ctx, f)
 		if err != nil {
-			return fmt.Errorf("list dead letters: %w", err)
+			return err
 		}
 		ids := make([]store.LetterID, len(letters))
 		for i, l := range letters {
@@ -216,7 +258,7 @@ func (s *Server) replayLetters(ctx context.Context, r LetterReplay) (ReplayResul
 	if err != nil {
 		return res, err
 	}
-	err = s.admin.do(ctx, change{"deadletter.replay", "dead letter", "", nil, r}, func() error {
+	err = s.admin.do(ctx, change{"deadletter.replay", "dead letter", "", orgOf(ctx, r.OrgID), nil, r}, func() error {
 		return s.each(ctx, r.LetterSelection, ids, func(ids []store.LetterID) error {
 			o := ingest.ReplayOptions{UseReceivedAt: r.UseReceivedAt, Zone: r.Zone}
 			stored, duplicate, rejected, err := s.o.Pipeline.ReplayLetters(ctx, ids, o)
@@ -235,7 +277,7 @@ func (s *Server) deleteLetters(ctx context.Context, sel LetterSelection) (int, e
 		return 0, err
 	}
 	deleted := 0
-	err = s.admin.do(ctx, change{"deadletter.delete", "dead letter", "", nil, sel}, func() error {
+	err = s.admin.do(ctx, change{"deadletter.delete", "dead letter", "", orgOf(ctx, sel.OrgID), nil, sel}, func() error {
 		return s.each(ctx, sel, ids, func(ids []store.LetterID) error {
 			n, err := s.o.Letters.DeleteDeadLetters(ctx, ids)
 			deleted += n

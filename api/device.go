@@ -3,8 +3,6 @@ package api
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
-	"strings"
 	"time"
 
 	"tidegate/store"
@@ -30,13 +28,13 @@ type Device struct {
 
 // NewDevice is a device to be made.
 type NewDevice struct {
-	ID           string   `json:"id,omitempty" doc:"absent: the serial number" example:"d1"`
-	OrgID        string   `json:"orgId" example:"acme"`
-	SerialNumber string   `json:"serialNumber,omitempty" example:"SN1"`
+	ID           string   `json:"id,omitempty" pattern:"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$" patternDescription:"1 to 64 characters from A-Z a-z 0-9 . _ : - that begin with a letter or digit" doc:"absent: the serial number" example:"d1"`
+	OrgID        string   `json:"orgId" pattern:"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$" patternDescription:"1 to 64 characters from A-Z a-z 0-9 . _ : - that begin with a letter or digit" example:"acme"`
+	SerialNumber string   `json:"serialNumber,omitempty" pattern:"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$" patternDescription:"1 to 64 characters from A-Z a-z 0-9 . _ : - that begin with a letter or digit" example:"SN1"`
 	Name         string   `json:"name,omitempty" maxLength:"200"`
-	Secret       *string  `json:"secret,omitempty" doc:"absent: one is made, and answered once; empty: it cannot log in"`
+	Secret       *string  `json:"secret,omitempty" maxLength:"256" doc:"absent: one is made, and answered once; empty: it cannot log in"`
 	PortCount    int      `json:"portCount,omitempty" minimum:"0" maximum:"4096" doc:"makes ports 1 to this"`
-	PortNames    []string `json:"portNames,omitempty" maxItems:"4096" doc:"makes a port for each name, numbered from 1"`
+	PortNames    []string `json:"portNames,omitempty" maxItems:"4096" nullable:"false" doc:"makes a port for each name, numbered from 1"`
 	AcceptPast   string   `json:"acceptPast,omitempty" doc:"such as 720h or 90d; absent: 30 days"`
 	AcceptAhead  string   `json:"acceptAhead,omitempty" doc:"absent: 5 minutes"`
 	AssumeZone   string   `json:"assumeZone,omitempty" example:"Europe/Berlin"`
@@ -46,7 +44,7 @@ type NewDevice struct {
 type DeviceChange struct {
 	Name         *string `json:"name,omitempty" maxLength:"200"`
 	SerialNumber *string `json:"serialNumber,omitempty" doc:"swaps the hardware; history stays"`
-	Secret       *string `json:"secret,omitempty" doc:"empty: it cannot log in any more"`
+	Secret       *string `json:"secret,omitempty" maxLength:"256" doc:"empty: it cannot log in any more"`
 	RotateSecret bool    `json:"rotateSecret,omitempty" doc:"makes a secret and answers it"`
 	AcceptPast   *string `json:"acceptPast,omitempty" doc:"such as 90d; default goes back to 30 days"`
 	AcceptAhead  *string `json:"acceptAhead,omitempty" doc:"default goes back to 5 minutes"`
@@ -96,89 +94,6 @@ func newDevice(d store.Device) Device {
 	}
 }
 
-const (
-	minSecretBytes = 1
-	maxSecretBytes = 256
-	maxPortsAtOnce = 4096
-)
-
-// hashSecret answers what is stored of a secret; nil for an empty one.
-func (a *Admin) hashSecret(secret string) ([]byte, error) {
-	if secret == "" {
-		return nil, nil
-	}
-	if len(secret) > maxSecretBytes || strings.ContainsRune(secret, 0) {
-		return nil, store.Invalid("device", "secret", "must have %d to %d bytes and no NUL", minSecretBytes, maxSecretBytes)
-	}
-	return a.o.Registry.HashSecret([]byte(secret)), nil
-}
-
-// draft is a device that is about to be made.
-type draft struct {
-	device store.Device
-	ports  []store.Port
-	secret string // when it was made here
-}
-
-func (a *Admin) draft(n NewDevice, now time.Time) (draft, error) {
-	d := store.Device{
-		ID: n.ID, OrgID: n.OrgID, SerialNumber: n.SerialNumber, Name: n.Name,
-		State: store.DeviceActive, AssumeZone: n.AssumeZone, CreatedAt: now,
-	}
-	if d.ID == "" {
-		d.ID = d.SerialNumber
-	}
-	var secret string
-	var err error
-	if n.Secret == nil {
-		secret = rand.Text()
-		d.SecretHash, err = a.hashSecret(secret)
-	} else {
-		d.SecretHash, err = a.hashSecret(*n.Secret)
-	}
-	if err != nil {
-		return draft{}, err
-	}
-	if d.AcceptPast, err = parseWindow("acceptPast", n.AcceptPast); err != nil {
-		return draft{}, err
-	}
-	if d.AcceptAhead, err = parseWindow("acceptAhead", n.AcceptAhead); err != nil {
-		return draft{}, err
-	}
-	if err := d.Validate(); err != nil {
-		return draft{}, err
-	}
-	ports, err := draftPorts(d.ID, n.PortCount, n.PortNames, now)
-	return draft{d, ports, secret}, err
-}
-
-func draftPorts(deviceID string, count int, names []string, now time.Time) ([]store.Port, error) {
-	switch {
-	case count > 0 && len(names) > 0:
-		return nil, store.Invalid("device", "ports", "give how many or their names, not both")
-	case count < 0 || count > maxPortsAtOnce || len(names) > maxPortsAtOnce:
-		return nil, store.Invalid("device", "ports", "at most %d ports at once", maxPortsAtOnce)
-	}
-	count = max(count, len(names))
-	ports := make([]store.Port, count)
-	seen := make(map[string]bool, len(names))
-	for i := range ports {
-		p := store.Port{DeviceID: deviceID, Number: uint16(i + 1), Calibrations: []store.Calibration{store.Identity(now)}, CreatedAt: now}
-		if len(names) > 0 {
-			p.Name = strings.TrimSpace(names[i])
-			if p.Name == "" || seen[p.Name] {
-				return nil, store.Invalid("device", "ports", "name %d of %d, %q, is empty or there twice", i+1, count, p.Name)
-			}
-			seen[p.Name] = true
-		}
-		if err := p.Validate(); err != nil {
-			return nil, err
-		}
-		ports[i] = p
-	}
-	return ports, nil
-}
-
 // CreateDevice makes a device with its ports. The answer carries the secret
 // when it was made here.
 func (a *Admin) CreateDevice(ctx context.Context, n NewDevice) (Device, error) {
@@ -193,7 +108,7 @@ func (a *Admin) CreateDevice(ctx context.Context, n NewDevice) (Device, error) {
 
 // createDevice makes a draft; the caller holds the lock.
 func (a *Admin) createDevice(ctx context.Context, dr draft) (Device, error) {
-	if _, err := a.o.Catalog.Organization(ctx, dr.device.OrgID); err != nil {
+	if _, err := a.seen(ctx).organization(ctx, dr.device.OrgID); err != nil {
 		return Device{}, err
 	}
 	shown := auditOf(dr.device)
@@ -202,7 +117,7 @@ func (a *Admin) createDevice(ctx context.Context, dr draft) (Device, error) {
 		shown.Secret = blanked
 	}
 	var stored store.Device
-	err := a.do(ctx, change{"device.create", "device", dr.device.ID, nil, shown}, func() (err error) {
+	err := a.alter(ctx, change{"device.create", "device", dr.device.ID, dr.device.OrgID, nil, shown}, func() (err error) {
 		stored, err = a.o.Catalog.CreateDevice(ctx, dr.device, dr.ports)
 		return err
 	})
@@ -217,16 +132,9 @@ func (a *Admin) createDevice(ctx context.Context, dr draft) (Device, error) {
 	return out, a.refresh(ctx, stored.ID)
 }
 
-// device answers one that is not deleted.
+// device answers one that the actor sees and that is not deleted.
 func (a *Admin) device(ctx context.Context, id string) (store.Device, error) {
-	d, err := a.o.Catalog.Device(ctx, id)
-	if err != nil {
-		return d, err
-	}
-	if d.State == store.DeviceDeleted {
-		return d, store.NotFound("device", id)
-	}
-	return d, nil
+	return a.seen(ctx).device(ctx, id)
 }
 
 // UpdateDevice changes a device. A changed serial number or secret ends its
@@ -284,7 +192,7 @@ func (a *Admin) UpdateDevice(ctx context.Context, id string, ch DeviceChange) (D
 	if ch.Secret != nil {
 		after.Secret = blanked
 	}
-	if err := a.putDevice(ctx, change{"device.update", "device", id, before, after}, d, cut); err != nil {
+	if err := a.putDevice(ctx, change{"device.update", "device", id, d.OrgID, before, after}, d, cut); err != nil {
 		return Device{}, err
 	}
 	out := newDevice(d)
@@ -294,15 +202,17 @@ func (a *Admin) UpdateDevice(ctx context.Context, id string, ch DeviceChange) (D
 
 // putDevice stores a changed device and ends its connections when cut says why.
 func (a *Admin) putDevice(ctx context.Context, c change, d store.Device, cut string) error {
-	if err := a.do(ctx, c, func() error { return a.o.Catalog.UpdateDevice(ctx, d) }); err != nil {
+	return a.between(ctx, func() error {
+		if err := a.alter(ctx, c, func() error { return a.o.Catalog.UpdateDevice(ctx, d) }); err != nil {
+			return err
+		}
+		err := a.refresh(ctx, d.ID)
+		// After the refresh, so that it cannot come back as it was.
+		if cut != "" {
+			a.o.Disconnect(d.ID, cut)
+		}
 		return err
-	}
-	err := a.refresh(ctx, d.ID)
-	// After the refresh, so that it cannot come back as it was.
-	if cut != "" {
-		a.o.Disconnect(d.ID, cut)
-	}
-	return err
+	})
 }
 
 // RetireDevice ends a device's logins, keeps its history under its id and
@@ -319,7 +229,7 @@ func (a *Admin) RetireDevice(ctx context.Context, id string) (Device, error) {
 	}
 	before := auditOf(d)
 	d.State, d.SecretHash = store.DeviceRetired, nil
-	err = a.putDevice(ctx, change{"device.retire", "device", id, before, auditOf(d)}, d, "device retired")
+	err = a.putDevice(ctx, change{"device.retire", "device", id, d.OrgID, before, auditOf(d)}, d, "device retired")
 	return newDevice(d), err
 }
 
@@ -333,30 +243,5 @@ func (a *Admin) DeleteDevice(ctx context.Context, id string) error {
 	}
 	before := auditOf(d)
 	d.State, d.SecretHash = store.DeviceDeleted, nil
-	return a.putDevice(ctx, change{"device.delete", "device", id, before, nil}, d, "device deleted")
-}
-
-// parseWindow reads a duration such as 90d or 720h; empty and "default" are
-// the default.
-func parseWindow(field, s string) (*time.Duration, error) {
-	if s == "" || s == "default" {
-		return nil, nil
-	}
-	d, err := parseDuration(s)
-	if err != nil || d < 0 {
-		return nil, store.Invalid("device", field, "%q is not a duration such as 90d, 720h or 5m", s)
-	}
-	return &d, nil
-}
-
-// parseDuration is time.ParseDuration and whole days.
-func parseDuration(s string) (time.Duration, error) {
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		h, err := time.ParseDuration(days + "h")
-		if err != nil || h > (1<<63-1)/24 || h < 0 {
-			return 0, fmt.Errorf("%q is not a number of days", s)
-		}
-		return 24 * h, nil
-	}
-	return time.ParseDuration(s)
+	return a.putDevice(ctx, change{"device.delete", "device", id, d.OrgID, before, nil}, d, "device deleted")
 }

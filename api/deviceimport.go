@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -94,7 +95,7 @@ func (a *Admin) readDevices(r io.Reader) (DeviceImport, []importedDraft, error) 
 		}
 		if len(out.Items) == maxImportedDevices {
 			return out, nil, problem(http.StatusRequestEntityTooLarge, "too_large",
-				fmt.Sprintf("at most %d devices at once; nothing was made", maxImportedDevices))
+				fmt.Sprintf("at most %d devices at once, and nothing was made; cut the file into pieces", maxImportedDevices)).limited("body", maxImportedDevices)
 		}
 		if pe != nil {
 			out.Items = append(out.Items, DeviceImportRow{Line: pe.Line, Error: pe.Err.Error()})
@@ -153,6 +154,24 @@ func (a *Admin) createDrafts(ctx context.Context, out *DeviceImport, drafts []im
 	if len(drafts) == 0 {
 		return nil
 	}
+	// What may not be made there is told like what cannot be.
+	seen := a.seen(ctx)
+	drafts = slices.DeleteFunc(drafts, func(d importedDraft) bool {
+		_, err := seen.organization(ctx, d.device.OrgID)
+		if err != nil {
+			out.Items[d.item].Error = detailOf(err)
+		}
+		return err != nil
+	})
+	if len(drafts) == 0 {
+		return nil
+	}
+	org := drafts[0].device.OrgID
+	for _, d := range drafts {
+		if d.device.OrgID != org {
+			org = "" // of several: for those who see all
+		}
+	}
 	shown := make([]deviceAudit, len(drafts))
 	devices := make([]store.Device, len(drafts))
 	ports := make([][]store.Port, len(drafts))
@@ -166,7 +185,7 @@ func (a *Admin) createDrafts(ctx context.Context, out *DeviceImport, drafts []im
 	}
 	id := strconv.Itoa(len(drafts)) + " devices"
 	failed := map[string]string{}
-	err := a.do(ctx, change{"device.import", "device", id, nil, shown}, func() error {
+	err := a.alter(ctx, change{"device.import", "device", id, org, nil, shown}, func() error {
 		errs := a.createAll(ctx, devices, ports)
 		for i, d := range drafts {
 			row := &out.Items[d.item]
@@ -184,7 +203,7 @@ func (a *Admin) createDrafts(ctx context.Context, out *DeviceImport, drafts []im
 	}
 	if len(failed) > 0 {
 		// The entry before names all that were to be made; this one, those that were not.
-		err = a.do(ctx, change{"device.import_failed", "device", id, nil, failed}, func() error { return nil })
+		err = a.do(ctx, change{"device.import_failed", "device", id, org, nil, failed}, func() error { return nil })
 	}
 	for _, d := range drafts {
 		if out.Items[d.item].Created {
@@ -226,17 +245,14 @@ func columnsOf(header, known []string) (map[string]int, error) {
 // importError tells a body that is too large, or broken off, from CSV that is
 // not.
 func importError(err error, empty string) error {
-	var tooLarge *http.MaxBytesError
 	var pe *csv.ParseError
 	switch {
-	case errors.As(err, &tooLarge):
-		return problem(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit))
 	case errors.As(err, &pe):
 		return invalidParam("body", fmt.Sprintf("line %d: %v", pe.Line, pe.Err))
 	case errors.Is(err, io.EOF):
 		return invalidParam("body", empty)
 	}
-	return fmt.Errorf("read body: %w", err)
+	return errBody(err)
 }
 
 // detailOf is what a client is told of an error within an answer.

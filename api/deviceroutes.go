@@ -24,50 +24,15 @@ func (i *bodyInput) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
-type listDevicesInput struct {
-	PageInput
-	OrgID          string `query:"orgId" doc:"of this organization"`
-	IncludeDeleted bool   `query:"includeDeleted"`
-	Ports          bool   `query:"ports" doc:"answer each device's ports with it"`
-}
-
 // withPresence adds what the broker last saw of a device.
 func (s *Server) withPresence(out Device, d store.Device) Device {
-	if s.o.Presence == nil {
-		return out
-	}
-	p := s.o.Presence(d.UID)
+	p := s.presence(d)
 	out.Online = p.Online
 	if !p.LastSeen.IsZero() {
 		seen := at(p.LastSeen)
 		out.LastSeen = &seen
 	}
 	return out
-}
-
-func (s *Server) listDevices(ctx context.Context, in *listDevicesInput) (*answer[List[Device]], error) {
-	if in.OrgID != "" {
-		if _, err := s.admin.o.Catalog.Organization(ctx, in.OrgID); err != nil {
-			return nil, err
-		}
-	}
-	devices, err := s.admin.o.Catalog.ListDevices(ctx, store.DeviceFilter{
-		OrgID: in.OrgID, IncludeDeleted: in.IncludeDeleted, Page: store.Page{After: in.Cursor, Limit: in.Limit + 1},
-	})
-	if err != nil {
-		return nil, err
-	}
-	l := page(devices, in.Limit, func(d store.Device) string { return d.ID }, func(d store.Device) Device {
-		return s.withPresence(newDevice(d), d)
-	})
-	if in.Ports {
-		for i := range l.Items {
-			if l.Items[i].Ports, err = s.admin.listPorts(ctx, l.Items[i].ID); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return &answer[List[Device]]{l}, nil
 }
 
 func (s *Server) getDevice(ctx context.Context, id string) (*answer[Device], error) {
@@ -98,18 +63,18 @@ func (s *Server) routeDevices() {
 	type IDInput struct {
 		ID string `path:"id"`
 	}
-	route(s, huma.Operation{
+	route(s, reads, huma.Operation{
 		OperationID: "list-devices", Method: http.MethodGet, Path: "/api/v1/devices", Tags: tags,
-		Summary: "List devices in order of id",
+		Summary: "List devices", Description: shortPages,
 	}, s.listDevices)
-	route(s, huma.Operation{
+	route(s, writes, huma.Operation{
 		OperationID: "create-device", Method: http.MethodPost, Path: "/api/v1/devices", Tags: tags,
 		Summary: "Make a device with its ports", DefaultStatus: http.StatusCreated,
 	}, func(ctx context.Context, in *struct{ Body NewDevice }) (*answer[Device], error) {
 		d, err := s.admin.CreateDevice(ctx, in.Body)
 		return s.answered(ctx, d, err)
 	})
-	route(s, huma.Operation{
+	route(s, writes, huma.Operation{
 		OperationID: "import-devices", Method: http.MethodPost, Path: "/api/v1/devices/import", Tags: tags,
 		Summary:     "Make many devices from CSV",
 		Description: "Header id,org,serial,secret,ports; ports is how many or names separated by a semicolon. A row that fails does not stop the others.",
@@ -118,11 +83,11 @@ func (s *Server) routeDevices() {
 		res, err := s.admin.ImportDevices(ctx, in.body)
 		return &answer[DeviceImport]{res}, err
 	})
-	route(s, huma.Operation{
+	route(s, reads, huma.Operation{
 		OperationID: "get-device", Method: http.MethodGet, Path: "/api/v1/devices/{id}", Tags: tags,
 		Summary: "Get a device with its ports",
 	}, func(ctx context.Context, in *IDInput) (*answer[Device], error) { return s.getDevice(ctx, in.ID) })
-	route(s, huma.Operation{
+	route(s, writes, huma.Operation{
 		OperationID: "update-device", Method: http.MethodPatch, Path: "/api/v1/devices/{id}", Tags: tags,
 		Summary: "Change a device, swap its hardware, or give it another secret",
 	}, func(ctx context.Context, in *struct {
@@ -133,14 +98,14 @@ func (s *Server) routeDevices() {
 		d, err := s.admin.UpdateDevice(ctx, in.ID, in.Body)
 		return s.answered(ctx, d, err)
 	})
-	route(s, huma.Operation{
+	route(s, writes, huma.Operation{
 		OperationID: "retire-device", Method: http.MethodPost, Path: "/api/v1/devices/{id}/retire", Tags: tags,
 		Summary: "End a device's logins, keep its history, free its serial number",
 	}, func(ctx context.Context, in *IDInput) (*answer[Device], error) {
 		d, err := s.admin.RetireDevice(ctx, in.ID)
 		return s.answered(ctx, d, err)
 	})
-	route(s, huma.Operation{
+	route(s, writes, huma.Operation{
 		OperationID: "delete-device", Method: http.MethodDelete, Path: "/api/v1/devices/{id}", Tags: tags,
 		Summary: "Hide a device and its readings; its id stays reserved", DefaultStatus: http.StatusNoContent,
 	}, func(ctx context.Context, in *IDInput) (*none, error) {

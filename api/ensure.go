@@ -34,6 +34,9 @@ func (a *Admin) ensure(ctx context.Context, orgID, deviceID string, ports []stri
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.now()
+	if actor, _ := actorFrom(ctx); !actor.Access.May(store.ActionWrite) {
+		return 0, 0, errForbidden(actor, store.ActionWrite)
+	}
 	var have []store.Port
 	d, err := a.o.Catalog.Device(ctx, deviceID)
 	absent := errors.Is(err, store.ErrNotFound)
@@ -68,7 +71,7 @@ func (a *Admin) ensure(ctx context.Context, orgID, deviceID string, ports []stri
 	}
 	for _, p := range missing {
 		id := fmt.Sprintf("%s/%d", deviceID, p.Number)
-		if err := a.do(ctx, change{"port.create", "port", id, nil, a.newPort(p)}, func() error { return a.o.Catalog.PutPort(ctx, p) }); err != nil {
+		if err := a.alter(ctx, change{"port.create", "port", id, orgID, nil, a.newPort(p)}, func() error { return a.o.Catalog.PutPort(ctx, p) }); err != nil {
 			return 0, made, err
 		}
 		made++

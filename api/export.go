@@ -16,7 +16,7 @@ type exportInput struct {
 }
 
 func (s *Server) routeExports() {
-	route(s, huma.Operation{
+	route(s, reads, huma.Operation{
 		OperationID: "export-readings", Method: http.MethodGet, Path: "/api/v1/exports/readings.csv", Tags: []string{"readings"},
 		Summary:     "Stream readings as CSV",
 		Description: "Header " + csvHeader[:len(csvHeader)-1] + ". An answer that breaks off is not whole.",
@@ -31,7 +31,7 @@ func (s *Server) exportReadings(ctx context.Context, in *exportInput) (*huma.Str
 	if err != nil {
 		return nil, err
 	}
-	sel, err := s.selectPorts(in.DeviceID, in.PortNumber)
+	sel, err := s.selectPorts(ctx, in.DeviceID, in.PortNumber)
 	if err != nil {
 		return nil, err
 	}

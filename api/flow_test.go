@@ -20,7 +20,7 @@ import (
 func TestTelemetry(t *testing.T) {
 	b := newBox(t).withSample(t)
 	ctx := t.Context()
-	watch := must[*live.Sub](t)(b.hub.Subscribe(live.Filter{Kinds: live.AllKinds}))
+	watch := must[*live.Sub](t)(b.hub.Subscribe(live.Filter{Kinds: live.AllKinds, Access: store.Everything()}))
 	defer watch.Close()
 	c := b.remote(t, "")
 	now := time.Now().UTC().Truncate(time.Millisecond)
@@ -77,6 +77,8 @@ func (brokenPipeline) Submit(m *ingest.Message) error {
 	m.Ack.Acked(m, store.ErrUnavailable)
 	return nil
 }
+
+func (brokenPipeline) Trouble() string { return "" }
 
 func TestTelemetryIsRefusedWhileFull(t *testing.T) {
 	for name, p := range map[string]Pipeline{"full": fullPipeline{}, "unavailable": brokenPipeline{}} {

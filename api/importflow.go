@@ -198,7 +198,7 @@ func (f *importFlow) flush(ctx context.Context, g *importGroup) error {
 			return err
 		}
 	}
-	if d := f.s.admin.o.Registry.ByID(g.device); d != nil && (f.orgID == "" || f.orgID == d.OrgID) {
+	if d := f.s.admin.seen(ctx).known(g.device); d != nil && (f.orgID == "" || f.orgID == d.OrgID) {
 		m.UID, m.OrgID = d.UID, d.OrgID
 	} else if f.orgID == "" {
 		for _, line := range g.lines {
@@ -271,7 +271,7 @@ func (f *importFlow) submit(ctx context.Context, m *ingest.Message) error {
 
 // make creates what is missing for g.
 func (f *importFlow) make(ctx context.Context, g *importGroup) error {
-	if d := f.s.admin.o.Registry.ByID(g.device); d != nil {
+	if d := f.s.admin.seen(ctx).known(g.device); d != nil {
 		missing := false
 		for port := range g.ports {
 			missing = missing || !hasPort(d, port)

@@ -43,7 +43,7 @@ type ImportLine struct {
 }
 
 type importInput struct {
-	OrgID  string `query:"orgId" doc:"of the devices; needed to create"`
+	OrgID  string `query:"orgId" as:"id" doc:"of the devices; needed to create"`
 	Create bool   `query:"create" doc:"make missing devices and ports"`
 	hc     huma.Context
 }
@@ -63,6 +63,8 @@ const (
 	importOpenRows   = 20_000 // rows that wait for their message to fill
 	importRowsTold   = 1000   // rows answered one by one; the counts hold all
 	importTick       = time.Second
+
+	importRetrySeconds = 10
 )
 
 // importer bounds how many imports run at once.
@@ -74,7 +76,7 @@ type importer struct {
 func (s *Server) routeImports() {
 	line := s.schema(reflect.TypeFor[ImportLine]())
 	s.api.OpenAPI().Components.Schemas.SchemaFromRef(line.Ref).Required = []string{"type"} // the counts are not in every line
-	route(s, huma.Operation{
+	route(s, ingests, huma.Operation{
 		OperationID: "import-readings", Method: http.MethodPost, Path: "/api/v1/imports/readings", Tags: []string{"readings"},
 		Summary: "Bring in readings as CSV, with their own times",
 		Description: "Header ts,device,port,value; a file of the export works too. Content-Encoding: gzip is understood. " +
@@ -90,14 +92,23 @@ func (im *importer) start(ctx context.Context, in *importInput) (*huma.StreamRes
 	if in.Create && in.OrgID == "" {
 		return nil, invalidParam("query.orgId", "is needed with create: new devices must belong to an organization")
 	}
+	if actor, _ := actorFrom(ctx); in.Create && !actor.Access.May(store.ActionWrite) {
+		return nil, errForbidden(actor, store.ActionWrite)
+	}
 	if in.OrgID != "" {
-		if _, err := im.s.admin.o.Catalog.Organization(ctx, in.OrgID); err != nil {
+		if _, err := im.s.admin.seen(ctx).organization(ctx, in.OrgID); err != nil {
 			return nil, err
 		}
 	}
+	if im.s.o.Pipeline.Trouble() != "" {
+		// It would wait for its verdicts, and say nothing.
+		return nil, store.Unavailable("import", "the store does not take readings at present; try again once `tidegate status` says that it does")
+	}
 	if im.running.Add(1) > importsAtOnce {
 		im.running.Add(-1)
-		return nil, &store.Error{Kind: store.ErrFull, Noun: "import", Msg: fmt.Sprintf("%d imports run already; try again when one is done", importsAtOnce)}
+		p := problem(http.StatusServiceUnavailable, "full", fmt.Sprintf("import: %d run already, which is the most at once; try again when one is done", importsAtOnce))
+		p.retryAfter = importRetrySeconds
+		return nil, p.limited("imports", importsAtOnce)
 	}
 	c := humaecho.Unwrap(in.hc)
 	rc := http.NewResponseController(c.Response().Writer)
@@ -193,5 +204,5 @@ func bodyFailed(err error) error {
 	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return problem(http.StatusUnprocessableEntity, "invalid", "the body broke off or is damaged; what came before is counted here, repeat the import")
 	}
-	return fmt.Errorf("read body: %w", err)
+	return errBody(err)
 }

@@ -14,7 +14,7 @@ import (
 type ledgerInput struct {
 	TimeRange
 	By       string `query:"by" enum:"hour" doc:"hour: by hour of receipt and device, in that order"`
-	DeviceID string `query:"deviceId" doc:"with by=hour: of this device"`
+	DeviceID string `query:"deviceId" as:"id" doc:"of this device"`
 }
 
 const (
@@ -23,22 +23,21 @@ const (
 )
 
 func (s *Server) routeLedger() {
-	schema := &huma.Schema{OneOf: []*huma.Schema{
+	schema := &huma.Schema{AnyOf: []*huma.Schema{
 		s.schema(reflect.TypeFor[store.Ledger]()), s.schema(reflect.TypeFor[List[store.LedgerHour]]()),
 	}}
-	route(s, huma.Operation{
+	route(s, reads, huma.Operation{
 		OperationID: "get-ledger", Method: http.MethodGet, Path: "/api/v1/ledger", Tags: []string{"ledger"},
-		Summary:     "Account for every reading: received = stored + duplicate + rejected + pending",
-		Description: "With by=hour from and to choose hours of receipt; absent, the last 24.",
-		Responses:   streams("application/json", "the totals, or hours when by is given", schema),
+		Summary: "Account for every reading: received = stored + duplicate + rejected + pending",
+		Description: "Without parameters the totals since ever, to those who see the whole box. from and to choose hours of receipt, " +
+			"of which the sums are answered, or with by=hour each; absent, the last 24.",
+		Responses: streams("application/json", "the totals, or hours when by is given", schema),
 	}, s.getLedger)
 }
 
 func (s *Server) getLedger(ctx context.Context, in *ledgerInput) (*answer[any], error) {
-	if in.By == "" {
-		if in.DeviceID != "" || in.From != "" || in.To != "" {
-			return nil, invalidParam("query.by", "must be hour with deviceId, from or to")
-		}
+	seen := s.admin.seen(ctx)
+	if in.By == "" && in.DeviceID == "" && in.From == "" && in.To == "" && seen.access.Whole() {
 		l, err := s.o.Pipeline.Ledger(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("read ledger: %w", err)
@@ -56,10 +55,11 @@ func (s *Server) getLedger(ctx context.Context, in *ledgerInput) (*answer[any], 
 	}
 	fromHour, toHour := floorHour(from), floorHour(to-1)+1
 	if toHour-fromHour > maxLedgerHours {
-		return nil, invalidParam("query.from", fmt.Sprintf("the range has %d hours; at most %d are answered at once", toHour-fromHour, maxLedgerHours))
+		return nil, invalidParam("query.from", fmt.Sprintf("the range has %d hours; at most %d are answered at once, ask for a part of it", toHour-fromHour, maxLedgerHours)).
+			limited("query.from", maxLedgerHours)
 	}
 	if in.DeviceID != "" {
-		if _, err := s.admin.device(ctx, in.DeviceID); err != nil {
+		if _, err := seen.device(ctx, in.DeviceID); err != nil {
 			return nil, err
 		}
 	}
@@ -67,13 +67,21 @@ func (s *Server) getLedger(ctx context.Context, in *ledgerInput) (*answer[any], 
 	if err != nil {
 		return nil, fmt.Errorf("read ledger by hour: %w", err)
 	}
-	l := List[store.LedgerHour]{Items: []store.LedgerHour{}}
-	for _, h := range hours {
-		if in.DeviceID == "" || h.DeviceID == in.DeviceID {
-			l.Items = append(l.Items, h)
-		}
+	if hours, err = seen.hours(ctx, hours, in.DeviceID); err != nil {
+		return nil, err
 	}
-	return &answer[any]{l}, nil
+	if in.By != "" {
+		return &answer[any]{List[store.LedgerHour]{Items: hours}}, nil
+	}
+	var sum store.Ledger
+	for _, h := range hours {
+		sum.Received += h.Received
+		sum.Stored += h.Stored
+		sum.Duplicate += h.Duplicate
+		sum.Rejected += h.Rejected
+		sum.Pending += h.Pending
+	}
+	return &answer[any]{sum}, nil
 }
 
 func floorHour(ms int64) int64 {

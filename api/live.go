@@ -48,12 +48,15 @@ func (s *Server) routeLive() {
 			"Then {\"type\":\"subscribe\",…}; a later one replaces it. A slow client gets the newest reading of each port, and is told how many events were skipped.",
 		Responses: map[string]*huma.Response{"101": {
 			Description: "messages of the client and of the server",
-			Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{OneOf: []*huma.Schema{
+			Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{AnyOf: []*huma.Schema{
 				s.schema(reflect.TypeFor[LiveRequest]()), s.schema(reflect.TypeFor[LiveMessage]()),
 			}}}},
 		}},
 	}
-	s.document(op)
+	s.policies[op.OperationID] = reads                             // asked by login, whose token comes as a message
+	op.Security = append(securityOf(reads), map[string][]string{}) // or none, and a token as the first message
+	op.Extensions = map[string]any{"x-needs": needs(reads)}
+	documentProblems(op, []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUpgradeRequired, http.StatusTooManyRequests})
 	s.api.OpenAPI().AddOperation(op)
 	s.echo.GET(livePath, s.serveLive)
 }
@@ -64,31 +67,37 @@ type liveConn struct {
 	conn *websocket.Conn
 	sub  chan *live.Sub // told once, at the first subscription
 
-	mu      sync.Mutex
-	actor   Actor
-	expires *time.Timer // nil on the socket, where nothing expires
+	mu    sync.Mutex
+	actor Actor
+	leave context.CancelFunc // ends the watch over the credentials of before; nil: there are none
 }
 
 func (s *Server) serveLive(c echo.Context) error {
 	actor, known := actorFrom(c.Request().Context())
-	if !strings.EqualFold(c.Request().Header.Get("Upgrade"), "websocket") {
+	if known {
+		if err := reads.judge(c.Request().Context()); err != nil {
+			return err
+		}
+	}
+	if isHead(c.Request().Context()) || !strings.EqualFold(c.Request().Header.Get("Upgrade"), "websocket") {
 		return problem(http.StatusUpgradeRequired, "upgrade_required", "this route speaks WebSocket")
 	}
-	conn, err := websocket.Accept(c.Response(), c.Request(), nil)
+	if s.fromElsewhere(c.Request()) {
+		return problem(http.StatusForbidden, "forbidden", "a page of another origin may not watch; http.cors_origins names those that may")
+	}
+	w := &handshake{Response: c.Response()}
+	conn, err := websocket.Accept(w, c.Request(), &websocket.AcceptOptions{InsecureSkipVerify: true}) // the origin is checked above
 	if err != nil {
-		return nil //nolint:nilerr // it has answered
+		return w.problem(err)
 	}
 	defer func() { _ = conn.CloseNow() }()
 	conn.SetReadLimit(maxLiveRequest)
 	ctx, cancel := context.WithCancelCause(s.live.ctx)
 	defer cancel(nil)
-	l := &liveConn{s: s, conn: conn, sub: make(chan *live.Sub, 1), actor: actor}
-	if token, ok := strings.CutPrefix(c.Request().Header.Get("Authorization"), "Bearer "); known && ok {
-		if err := l.login(ctx, cancel, token); err != nil {
-			return nil //nolint:nilerr // it ran out a moment ago: the client sees the close
-		}
-	}
-	if !known {
+	l := &liveConn{s: s, conn: conn, sub: make(chan *live.Sub, 1)}
+	if known {
+		l.enter(ctx, cancel, actor)
+	} else {
 		if err := l.await(ctx, cancel); err != nil {
 			l.refuse(err)
 			return nil
@@ -103,13 +112,39 @@ func (s *Server) serveLive(c echo.Context) error {
 	return nil
 }
 
+// handshake keeps back what the library answers to a request that is none, so
+// that it is a problem like all others.
+type handshake struct {
+	*echo.Response
+	refused int // status; 0: it was not
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (h *handshake) WriteHeader(status int) {
+	if status == http.StatusSwitchingProtocols {
+		h.Response.WriteHeader(status)
+		return
+	}
+	h.refused = status
+}
+
+// Write implements io.Writer.
+func (h *handshake) Write(b []byte) (int, error) { return len(b), nil }
+
+func (h *handshake) problem(err error) error {
+	if h.refused == 0 {
+		return nil // the connection broke
+	}
+	return problem(http.StatusBadRequest, "invalid", "the WebSocket handshake is not valid: "+err.Error())
+}
+
 // await takes the first message, which must be a token.
 func (l *liveConn) await(ctx context.Context, cancel context.CancelCauseFunc) error {
 	select {
 	case l.s.live.strangers <- struct{}{}:
 		defer func() { <-l.s.live.strangers }()
 	default:
-		return &store.Error{Kind: store.ErrFull, Noun: "live", Msg: "too many connections that have not logged in; try again in some seconds"}
+		return &store.Error{Kind: store.ErrFull, Noun: "live", Msg: fmt.Sprintf("%d connections have not logged in yet, which is the most at once; try again in some seconds", liveStrangers)}
 	}
 	first, stop := context.WithTimeout(ctx, liveAuthPatience)
 	defer stop()
@@ -124,32 +159,61 @@ func (l *liveConn) await(ctx context.Context, cancel context.CancelCauseFunc) er
 	return l.login(ctx, cancel, r.Token)
 }
 
-// login takes a token and ends the connection when it expires.
+// login takes a token.
 func (l *liveConn) login(ctx context.Context, cancel context.CancelCauseFunc, token string) error {
 	a, err := l.s.bearer(ctx, token)
+	if err == nil {
+		err = reads.judge(WithActor(ctx, a))
+	}
 	if err != nil {
 		return err
 	}
-	c, err := l.s.tokens.verify(token)
-	if err != nil {
-		return errNoCredentials()
-	}
-	left := c.ExpiresAt.Sub(l.s.o.Now())
+	l.enter(ctx, cancel, a)
+	return nil
+}
+
+// enter lets an actor in, and ends the connection when the token expires, the
+// session ends or the API key is changed. A later one takes the place of the
+// first.
+func (l *liveConn) enter(ctx context.Context, cancel context.CancelCauseFunc, a Actor) {
+	watch, leave := context.WithCancel(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.actor = a
-	if l.expires != nil {
-		l.expires.Stop()
+	if l.leave != nil {
+		l.leave()
 	}
-	l.expires = time.AfterFunc(left, func() {
-		cancel(problem(http.StatusUnauthorized, "unauthorized", "the token has expired; log in again"))
-	})
-	context.AfterFunc(ctx, func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.expires.Stop()
-	})
-	return nil
+	l.actor, l.leave = a, leave
+	var expired <-chan time.Time // nil on the socket, where nothing expires
+	var over <-chan struct{}
+	if !a.expires.IsZero() {
+		expired = time.After(a.expires.Sub(l.s.o.Now()))
+	}
+	if a.Session != "" {
+		over = l.s.sessions.SessionOver(a.Session)
+	}
+	go func() {
+		for {
+			var changed <-chan struct{}
+			if a.key != nil {
+				changed = l.s.admin.keysChange()
+				if err := l.s.recheck(watch, a); err != nil {
+					cancel(err)
+					return
+				}
+			}
+			select {
+			case <-expired:
+				cancel(problem(http.StatusUnauthorized, "unauthorized", "the token has expired; log in again"))
+				return
+			case <-over:
+				cancel(errSessionRevoked())
+				return
+			case <-watch.Done():
+				return
+			case <-changed:
+			}
+		}
+	}()
 }
 
 // refuse tells the client why it goes, as far as it still listens.
@@ -183,6 +247,9 @@ func (l *liveConn) read(ctx context.Context, cancel context.CancelCauseFunc) err
 			return errGone
 		}
 		var r LiveRequest
+		if err := checkJSON(b, false); err != nil {
+			return invalidParam("message", err.Error())
+		}
 		if err := json.Unmarshal(b, &r); err != nil {
 			return invalidParam("message", "is not JSON as /openapi.json describes it")
 		}
@@ -192,7 +259,7 @@ func (l *liveConn) read(ctx context.Context, cancel context.CancelCauseFunc) err
 				return err
 			}
 		case "subscribe":
-			f, err := r.filter(l.orgID())
+			f, err := r.filter(l.access())
 			if err != nil {
 				return err
 			}
@@ -214,17 +281,15 @@ func (l *liveConn) read(ctx context.Context, cancel context.CancelCauseFunc) err
 	}
 }
 
-// orgID is the organization whose events the client may see; empty: all.
-func (l *liveConn) orgID() string {
+// access is what the client may see.
+func (l *liveConn) access() store.Access {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.actor.User == nil {
-		return ""
-	}
-	return l.actor.User.OrgID
+	return l.actor.Access
 }
 
-// ping finds out that a client is gone without a word.
+// ping finds out that a client is gone without a word, or not to be let in any
+// more.
 func (l *liveConn) ping(ctx context.Context, cancel context.CancelCauseFunc) {
 	t := time.NewTicker(livePing)
 	defer t.Stop()
@@ -239,6 +304,13 @@ func (l *liveConn) ping(ctx context.Context, cancel context.CancelCauseFunc) {
 		stop()
 		if err != nil {
 			cancel(errGone)
+			return
+		}
+		l.mu.Lock()
+		a := l.actor
+		l.mu.Unlock()
+		if err := l.s.recheck(ctx, a); err != nil {
+			cancel(err)
 			return
 		}
 	}

@@ -51,6 +51,23 @@ func hear(t *testing.T, c *websocket.Conn) LiveMessage {
 	return m
 }
 
+// TestBrokenHandshakes are told as problems, like all else.
+func TestBrokenHandshakes(t *testing.T) {
+	b := newBox(t).withSample(t)
+	token := "Bearer " + b.ann(t).AccessToken
+	for _, headers := range [][]string{
+		{"Upgrade", "websocket"},
+		{"Upgrade", "websocket", "Connection", "Upgrade"},
+		{"Upgrade", "websocket", "Connection", "Upgrade", "Sec-WebSocket-Version", "12", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="},
+		{"Upgrade", "websocket", "Connection", "Upgrade", "Sec-WebSocket-Version", "13"},
+	} {
+		resp, body := b.with(t, "GET", livePath, append(headers, "Authorization", token)...)
+		if resp.StatusCode != 400 || resp.Header.Get("Content-Type") != problemType || !strings.Contains(body, "handshake is not valid") {
+			t.Errorf("%v: %d %s", headers, resp.StatusCode, body)
+		}
+	}
+}
+
 func reading(device string, port uint16, ts int64) live.Event {
 	return live.Event{Kind: live.KindReading, OrgID: "acme", DeviceID: device, Reading: store.Reading{
 		TS: store.Time(ts), DeviceID: device, PortNumber: port, RawValue: 1, CalibratedValue: 2, Quality: "good", Flags: []string{"server_ts"}, IngestTS: 5,

@@ -13,8 +13,8 @@ type LiveRequest struct {
 	Type  string     `json:"type" enum:"auth,subscribe"`
 	Token string     `json:"token,omitempty" doc:"auth: an access token; again before it expires"`
 	ID    int64      `json:"id,omitempty" doc:"subscribe: comes back in the answer"`
-	Kinds []string   `json:"kinds,omitempty" enum:"readings,lifecycle,rejections" doc:"subscribe: absent or empty: all"`
-	Ports []LivePort `json:"ports,omitempty" maxItems:"10000" doc:"subscribe: absent or empty: all"`
+	Kinds []string   `json:"kinds,omitempty" enum:"readings,lifecycle,rejections" nullable:"false" doc:"subscribe: absent or empty: all"`
+	Ports []LivePort `json:"ports,omitempty" maxItems:"10000" nullable:"false" doc:"subscribe: absent or empty: all"`
 }
 
 // LivePort names a port.
@@ -39,10 +39,10 @@ type LiveMessage struct {
 	Detail   string          `json:"detail,omitempty" doc:"error"`
 }
 
-// filter reads a subscription. Whoever belongs to an organization sees no
-// other.
-func (r LiveRequest) filter(orgID string) (live.Filter, error) {
-	f := live.Filter{Kinds: live.AllKinds, OrgID: orgID}
+// filter reads a subscription. What the
+// access does not see never comes.
+func (r LiveRequest) filter(access store.Access) (live.Filter, error) {
+	f := live.Filter{Kinds: live.AllKinds, Access: access}
 	if len(r.Kinds) > 0 {
 		f.Kinds = 0
 	}

@@ -4,105 +4,110 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"net"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
 
 	"tidegate/store"
 )
 
-// Login is an access token.
-type Login struct {
-	AccessToken string     `json:"accessToken" doc:"send it as Authorization: Bearer …"`
-	TokenType   string     `json:"tokenType" enum:"Bearer"`
-	ExpiresAt   store.Time `json:"expiresAt"`
-	User        User       `json:"user"`
-}
-
-// Me is who the server takes the caller for.
-type Me struct {
-	Actor string     `json:"actor" doc:"the name that the audit trail keeps" example:"user:ann@example.org"`
-	Role  store.Role `json:"role" enum:"company-admin,org-admin,viewer"`
-	User  *User      `json:"user,omitempty" doc:"absent on the box's socket"`
-}
+const logoutPath = "/api/v1/auth/logout"
 
 // Credentials are what a person logs in with.
 type Credentials struct {
 	Email    string `json:"email" maxLength:"320"`
 	Password string `json:"password"`
+	Cookie   bool   `json:"cookie,omitempty" doc:"true: the refresh token comes in a cookie that no script can read, for a browser"`
 }
 
 type loginInput struct {
-	Body   Credentials
-	remote string
+	Visitor
+	Body Credentials
 }
 
-// Resolve learns the address that the throttle counts by.
-func (i *loginInput) Resolve(ctx huma.Context) []error {
-	i.remote = humaecho.Unwrap(ctx).RealIP()
-	return nil
-}
-
-func errRole(r store.Role) *Problem {
-	return problem(http.StatusForbidden, "forbidden",
-		fmt.Sprintf("the role %s may not log in yet: this version lets in company-admin only", r))
-}
+// maxLoginBytes bounds the bodies of whoever has no credentials yet.
+const maxLoginBytes = 16 << 10
 
 func (s *Server) routeLogin() {
-	route(s, huma.Operation{
-		OperationID: "login", Method: http.MethodPost, Path: "/api/v1/auth/login", Tags: []string{"auth"},
-		Summary:     "Exchange an email address and a password for a token",
-		Description: "Ten failed logins of one address within five minutes are followed by 429.",
-		Metadata:    map[string]any{open: true}, MaxBodyBytes: 16 << 10,
+	tags := []string{"auth"}
+	route(s, open, huma.Operation{
+		OperationID: "login", Method: http.MethodPost, Path: "/api/v1/auth/login", Tags: tags,
+		Summary: "Exchange an email address and a password for tokens",
+		Description: fmt.Sprintf("%d failed logins of one address for one user within five minutes are followed by 429; so are many of one address, "+
+			"and very many for one user or on the whole box, but then not at an address where the user is logged in.", pairFailures),
+		MaxBodyBytes: maxLoginBytes,
 	}, s.login)
-	route(s, huma.Operation{
-		OperationID: "get-me", Method: http.MethodGet, Path: "/api/v1/me", Tags: []string{"auth"},
-		Summary: "Say who the caller is",
-	}, func(ctx context.Context, _ *none) (*answer[Me], error) {
-		a, _ := actorFrom(ctx)
-		me := Me{Actor: a.Name, Role: a.Role}
-		if a.User != nil {
-			u := newUser(*a.User)
-			me.User = &u
-		}
-		return &answer[Me]{me}, nil
-	})
+	route(s, open, huma.Operation{
+		OperationID: "refresh", Method: http.MethodPost, Path: "/api/v1/auth/refresh", Tags: tags,
+		Summary: "Exchange a refresh token for the next one and an access token",
+		Description: "A refresh token is good once. One that comes again after it was used ends its session, with 401 session_revoked: " +
+			"somebody has a copy. So let no two requests use the same one.",
+		MaxBodyBytes: maxLoginBytes,
+	}, s.refresh)
+	route(s, persons, huma.Operation{
+		OperationID: "logout", Method: http.MethodPost, Path: logoutPath, Tags: tags,
+		Summary:       "End the session",
+		Description:   "Of the access token, or of the cookie where there is none.",
+		DefaultStatus: http.StatusNoContent,
+	}, s.logout)
+	s.routeMe()
 }
 
 func (s *Server) login(ctx context.Context, in *loginInput) (*answer[Login], error) {
-	onNetwork := net.ParseIP(in.remote) != nil
-	if onNetwork {
-		if wait := s.throttle.wait(in.remote); wait > 0 {
-			p := problem(http.StatusTooManyRequests, "too_many_requests",
-				fmt.Sprintf("too many failed logins from %s: %d within %s are allowed", in.remote, throttleFailures, throttleWindow))
-			p.retryAfter = int(math.Ceil(wait.Seconds()))
-			return nil, p
-		}
-	}
 	u, err := s.admin.o.Catalog.UserByEmail(ctx, in.Body.Email)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, fmt.Errorf("look up user: %w", err)
 	}
-	// For an absent user the hash is empty: the check takes as long and fails.
-	ok, err := s.admin.passwords.check(ctx, u.PasswordHash, in.Body.Password)
+	// An absent user, and one who has not chosen a password, has no hash: the
+	// check takes as long and fails.
+	err = s.prove(ctx, &in.Visitor, u, in.Body.Email, in.Body.Password,
+		problem(http.StatusUnauthorized, "unauthorized", "the email address and the password do not belong together"))
 	if err != nil {
 		return nil, err
+	}
+	return s.begin(ctx, u, &in.Visitor, in.Body.Cookie)
+}
+
+// prove answers nil when the password is the user's, under the throttle, and
+// otherwise wrong. u is zero for a user that there is not.
+func (s *Server) prove(ctx context.Context, v *Visitor, u store.User, email, password string, wrong *Problem) error {
+	try, err := s.throttle.begin(v.address(), email, s.isAt(u, v.address()))
+	if err != nil {
+		return err
+	}
+	ok, err := s.admin.passwords.check(ctx, u.PasswordHash, password)
+	if err != nil {
+		return err
 	}
 	if !ok {
-		return nil, problem(http.StatusUnauthorized, "unauthorized", "the email address and the password do not belong together")
+		return wrong
 	}
-	if onNetwork {
-		s.throttle.succeeded(in.remote)
+	try.succeeded()
+	return nil
+}
+
+// isAt reports whether a user is logged in at an address.
+func (s *Server) isAt(u store.User, addr string) bool {
+	if u.ID == "" {
+		return false
 	}
-	if u.Role != store.RoleCompanyAdmin {
-		return nil, errRole(u.Role)
+	for _, n := range s.sessions.ListSessions(u.ID, s.admin.now()) {
+		if prefixOf(n.Remote) == prefixOf(addr) {
+			return true
+		}
 	}
-	token, expires, err := s.tokens.issue(u)
-	if err != nil {
-		return nil, err
+	return false
+}
+
+type logoutInput struct{ Visitor }
+
+func (s *Server) logout(ctx context.Context, in *logoutInput) (*none, error) {
+	a, _ := actorFrom(ctx)
+	in.setCookie("", time.Time{})
+	err := s.sessions.EndSession(ctx, a.Session, store.EndLogout, s.admin.now())
+	if errors.Is(err, store.ErrNotFound) {
+		err = nil // it was swept a moment ago
 	}
-	return &answer[Login]{Login{AccessToken: token, TokenType: "Bearer", ExpiresAt: at(expires), User: newUser(u)}}, nil
+	return &none{}, err
 }

@@ -13,11 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
-
-	"tidegate/store"
 )
 
 // metrics of the HTTP interface, by route, which are few.
@@ -58,15 +55,11 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		begin := time.Now()
 		r := c.Request()
-		id := uuid.NewString()
+		id := idOf(r)
 		c.SetRequest(r.WithContext(context.WithValue(r.Context(), requestIDKey, id)))
 		h := c.Response().Header()
-		h.Set("X-Request-Id", id)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set(requestIDHeader, id)
+		guard(h, r.URL.Path)
 		s.patience(c, begin)
 		if err := next(c); err != nil {
 			s.handleError(err, c)
@@ -75,18 +68,27 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if route == "" {
 			route = "other"
 		}
-		method := r.Method
-		switch method {
-		case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
-		default:
-			method = "other"
+		method := shownMethod(r.Method)
+		if isHead(r.Context()) {
+			method = http.MethodHead
 		}
 		s.metrics.requests.WithLabelValues(route, method, strconv.Itoa(c.Response().Status)).Inc()
 		if route != livePath {
 			s.metrics.seconds.WithLabelValues(route).Observe(time.Since(begin).Seconds())
 		}
+		s.logAnswer(c, method, route, time.Since(begin))
 		return nil
 	}
+}
+
+// shownMethod answers a method as metrics have it: of a client's own words there
+// is no end.
+func shownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
+		return method
+	}
+	return "other"
 }
 
 // patience bounds how long the body may take to come and the answer to go, not
@@ -132,7 +134,7 @@ func (s *Server) contain(next echo.HandlerFunc) echo.HandlerFunc {
 				panic(v)
 			}
 			s.log.LogAttrs(c.Request().Context(), slog.LevelError, "request panicked",
-				slog.String("request_id", requestID(c.Request().Context())), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+				slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 			if c.Response().Committed {
 				panic(http.ErrAbortHandler)
 			}
@@ -140,27 +142,6 @@ func (s *Server) contain(next echo.HandlerFunc) echo.HandlerFunc {
 		}()
 		return next(c)
 	}
-}
-
-// normalize makes the router see decoded paths: %3A in an id is a colon. Only
-// an encoded slash keeps its path as it came, so that it matches no id.
-func (s *Server) normalize(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		u := c.Request().URL
-		if u.RawPath != "" && !strings.Contains(strings.ToLower(u.RawPath), "%2f") {
-			u.RawPath = ""
-		}
-		return next(c)
-	}
-}
-
-// ours reports whether a path belongs to the API and not to the page.
-func ours(path string) bool {
-	switch path {
-	case "/api", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs":
-		return true
-	}
-	return strings.HasPrefix(path, "/api/")
 }
 
 // sendPage answers everything that is not the API's with the web page, which
@@ -183,61 +164,52 @@ func (s *Server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		if r.URL.Path == telemetryPath {
-			who, err := s.device(r)
+			who, err := s.device(r, c.RealIP())
 			if err != nil {
 				return err
 			}
 			c.SetRequest(r.WithContext(context.WithValue(r.Context(), principalKey, who)))
 			return next(c)
 		}
-		if _, ok := actorFrom(r.Context()); ok || !strings.HasPrefix(r.URL.Path, "/api") || !ours(r.URL.Path) || exempt(r) {
+		if _, ok := actorFrom(r.Context()); ok || !strings.HasPrefix(r.URL.Path, "/api") || !ours(r.URL.Path) || s.exempt(r) {
 			return next(c)
 		}
-		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if !ok {
-			return errNoCredentials()
-		}
-		a, err := s.bearer(r.Context(), token)
+		a, err := s.credentials(r)
 		if err != nil {
 			return err
 		}
 		a.Remote = c.RealIP()
+		if a.key != nil {
+			s.noteKey(a.key, a.Remote)
+		}
 		c.SetRequest(r.WithContext(WithActor(r.Context(), a)))
 		return next(c)
 	}
 }
 
-// exempt lists what brings credentials of another kind: a password in the
-// body, a token as the first message.
-func exempt(r *http.Request) bool {
-	switch r.URL.Path {
-	case "/api/v1/auth/login":
-		return true
-	case livePath:
-		return r.Header.Get("Authorization") == "" && strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+// sameOrigin refuses what a page of another site asks for in the name of whoever
+// looks at it. A page of an origin that the operator names may ask, but not with
+// the browser's own credentials. The socket has no browser at its other end.
+func (s *Server) sameOrigin(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		named := s.trusts(r.Header.Get("Origin")) && r.Header.Get("Cookie") == ""
+		if _, onSocket := actorFrom(r.Context()); !onSocket && !named {
+			if err := s.origins.Check(r); err != nil {
+				return problem(http.StatusForbidden, "cross_origin", "a page of another site asked for this; a proxy in front must pass on the header Host")
+			}
+		}
+		return next(c)
 	}
-	return false
 }
 
-// bearer answers who a token speaks for.
-func (s *Server) bearer(ctx context.Context, token string) (Actor, error) {
-	refused := problem(http.StatusUnauthorized, "unauthorized", "the token is not valid any more; log in again")
-	c, err := s.tokens.verify(token)
-	if err != nil {
-		return Actor{}, refused
+// exempt reports whether a request brings credentials of another kind, or none:
+// what is open to all, and a token as the first message of a live connection.
+func (s *Server) exempt(r *http.Request) bool {
+	if r.URL.Path == livePath {
+		return r.Header.Get("Authorization") == "" && strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 	}
-	u, err := s.admin.o.Catalog.User(ctx, c.Subject)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return Actor{}, refused
-	case err != nil:
-		return Actor{}, fmt.Errorf("look up user: %w", err)
-	case version(u) != c.Version:
-		return Actor{}, refused
-	case u.Role != store.RoleCompanyAdmin:
-		return Actor{}, errRole(u.Role)
-	}
-	return Actor{Name: "user:" + u.Email, Role: u.Role, User: &u}, nil
+	return s.openPaths[r.URL.Path]
 }
 
 // writeProblem answers err.

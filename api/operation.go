@@ -13,32 +13,71 @@ import (
 
 // Status is how the server is.
 type Status struct {
-	Ready       bool         `json:"ready"`
-	Version     string       `json:"version"`
-	Store       string       `json:"store" enum:"embedded,mongo"`
-	StartedAt   store.Time   `json:"startedAt"`
-	PID         int          `json:"pid"`
-	DataDir     string       `json:"dataDir"`
-	HTTP        string       `json:"http" doc:"address that it listens on"`
-	MQTT        string       `json:"mqtt" doc:"address that it listens on"`
-	Log         LogStatus    `json:"log"`
-	Ledger      store.Ledger `json:"ledger"`
-	Connections int          `json:"connections" doc:"MQTT clients now"`
-	Devices     int          `json:"devices"`
-	DiskFree    int64        `json:"diskFreeBytes" doc:"of the data folder's file system"`
-	DiskUsed    int64        `json:"diskUsedBytes" doc:"by readings"`
-	DiskPerDay  int64        `json:"diskBytesPerDay" doc:"of readings, by the newest month; 0: not known yet"`
+	Ready       bool            `json:"ready"`
+	Whole       bool            `json:"whole" doc:"false: the caller does not have the whole box, and what would tell of it, or of others, is zero or empty"`
+	Version     string          `json:"version"`
+	Store       string          `json:"store" enum:"embedded,mongo"`
+	StartedAt   store.Time      `json:"startedAt"`
+	PID         int             `json:"pid"`
+	DataDir     string          `json:"dataDir"`
+	HTTP        string          `json:"http" doc:"address that it listens on; empty: only with TLS"`
+	MQTT        string          `json:"mqtt" doc:"address that it listens on; empty: only with TLS"`
+	TLS         *TLSStatus      `json:"tls,omitempty" doc:"with a certificate only"`
+	Database    *DatabaseStatus `json:"database,omitempty" doc:"with MongoDB only"`
+	Log         LogStatus       `json:"log"`
+	Ledger      store.Ledger    `json:"ledger"`
+	Connections int             `json:"connections" doc:"MQTT clients now"`
+	Devices     int             `json:"devices"`
+	DiskFree    int64           `json:"diskFreeBytes" doc:"of the data folder's file system"`
+	DiskUsed    int64           `json:"diskUsedBytes" doc:"by readings; with MongoDB by the files of the data folder"`
+	DiskPerDay  int64           `json:"diskBytesPerDay" doc:"of readings, by the newest month; 0: not known yet"`
 	// DiskDaysLeft is nil while nobody knows.
 	DiskDaysLeft *int     `json:"diskDaysLeft,omitempty" doc:"at that rate; absent: not known yet"`
 	Warnings     []string `json:"warnings" nullable:"false"`
 }
 
+// TLSStatus is what the server proves itself with, and where.
+type TLSStatus struct {
+	HTTP        string     `json:"http" doc:"address that it listens on; empty: none"`
+	MQTT        string     `json:"mqtt" doc:"address that it listens on; empty: none"`
+	Subject     string     `json:"subject" doc:"of the certificate"`
+	NotAfter    store.Time `json:"notAfter" doc:"when it ends"`
+	DaysLeft    int        `json:"daysLeft" doc:"whole days until then; negative: it has ended"`
+	Fingerprint string     `json:"fingerprint" doc:"SHA-256, as browsers show it"`
+	SelfSigned  bool       `json:"selfSigned" doc:"nobody but the box vouches for it"`
+}
+
+// DatabaseStatus is how the database behind the store is.
+type DatabaseStatus struct {
+	Kind      string   `json:"kind" doc:"standalone, replica set, sharded; empty: not reached yet"`
+	Version   string   `json:"version" doc:"of the server; empty: not reached yet"`
+	Name      string   `json:"name" doc:"of the database"`
+	Hosts     []string `json:"hosts" nullable:"false"`
+	Reachable bool     `json:"reachable"`
+	// Since is of Reachable.
+	Since   store.Time `json:"since" doc:"when it was lost, or found"`
+	Error   string     `json:"error,omitempty" doc:"why it is not reachable, or does not take readings"`
+	Writer  string     `json:"writer,omitempty" doc:"who holds the lease to write readings"`
+	Behind  int64      `json:"mirrorBehind" doc:"dead letters, audit entries and hours of the ledger that are not yet copied there"`
+	Refused uint64     `json:"refused" doc:"readings that the server refused after they were accepted; they count as rejected"`
+	// LastRefused are a few, newest first.
+	LastRefused []RefusedReading `json:"lastRefused,omitempty" nullable:"false" doc:"the newest of them"`
+}
+
+// RefusedReading is a reading that the database did not take.
+type RefusedReading struct {
+	At       store.Time `json:"at"`
+	Reason   string     `json:"reason" doc:"in the server's words"`
+	Document string     `json:"document" doc:"the reading, as JSON"`
+}
+
 // LogStatus is how far the log is ahead of the store.
 type LogStatus struct {
-	Depth      uint64   `json:"depth" doc:"records behind the writer's cursor"`
-	Bytes      int64    `json:"bytes" doc:"of the file"`
-	MaxBytes   int64    `json:"maxBytes"`
-	ETASeconds *float64 `json:"etaSeconds,omitempty" doc:"until the backlog is drained; absent: unknown, or there is none"`
+	Depth          uint64   `json:"depth" doc:"records behind the writer's cursor"`
+	Bytes          int64    `json:"bytes" doc:"of the file"`
+	MaxBytes       int64    `json:"maxBytes"`
+	DrainPerSecond float64  `json:"drainPerSecond" doc:"records that were applied a second, of late"`
+	ETASeconds     *float64 `json:"etaSeconds,omitempty" doc:"until the backlog is drained; absent: unknown, or there is none"`
 }
 
 // RetentionReport is what is dropped, or would be.
@@ -68,7 +107,7 @@ type Grant struct {
 
 // NewGrant asks for a short-lived login.
 type NewGrant struct {
-	OrgID string `json:"orgId"`
+	OrgID string `json:"orgId" pattern:"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$" patternDescription:"1 to 64 characters from A-Z a-z 0-9 . _ : - that begin with a letter or digit" example:"acme"`
 	TTL   string `json:"ttl,omitempty" doc:"at most 24h; absent: 1h" example:"1h"`
 }
 
@@ -79,29 +118,35 @@ const (
 
 func (s *Server) routeOperation() {
 	tags := []string{"operation"}
-	route(s, huma.Operation{
+	route(s, reads, huma.Operation{
 		OperationID: "get-status", Method: http.MethodGet, Path: "/api/v1/status", Tags: tags,
-		Summary: "Say how the server is",
+		Summary:     "Say how the server is",
+		Description: "Whoever does not have the whole box is told ready, version, store, startedAt, mqtt, tls and how many devices there are to see.",
 	}, func(ctx context.Context, _ *none) (*answer[Status], error) {
 		if s.o.Status == nil {
 			return nil, errAbsent("status")
 		}
 		st, err := s.o.Status(ctx)
+		st.Whole = true
+		if seen := s.admin.seen(ctx); !seen.access.May(store.ActionCompany) {
+			// What tells of the box, or of others, is left out.
+			st = Status{Ready: st.Ready, Version: st.Version, Store: st.Store, StartedAt: st.StartedAt, MQTT: st.MQTT, TLS: st.TLS, Devices: len(seen.allKnown())}
+		}
 		if st.Warnings == nil {
 			st.Warnings = []string{}
 		}
 		return &answer[Status]{st}, err
 	})
-	route(s, huma.Operation{
+	route(s, company, huma.Operation{
 		OperationID: "get-backup", Method: http.MethodGet, Path: "/api/v1/backup", Tags: tags,
 		Summary:   "Stream a backup of everything, secrets included",
 		Responses: streams("application/octet-stream", "one file for tidegate restore", &huma.Schema{Type: huma.TypeString, Format: "binary"}),
 	}, s.backup)
-	route(s, huma.Operation{
+	route(s, ingests, huma.Operation{
 		OperationID: "create-ingest-credential", Method: http.MethodPost, Path: "/api/v1/credentials/ingest", Tags: tags,
 		Summary: "Make a short-lived login that publishes for an organization's devices", DefaultStatus: http.StatusCreated,
 	}, s.grant)
-	route(s, huma.Operation{
+	route(s, company, huma.Operation{
 		OperationID: "preview-retention", Method: http.MethodGet, Path: "/api/v1/retention", Tags: tags,
 		Summary: "Say which months would be dropped",
 	}, func(ctx context.Context, in *struct {
@@ -117,7 +162,7 @@ func (s *Server) routeOperation() {
 		}
 		return s.retention(ctx, keep, s.o.Retention.Preview)
 	})
-	route(s, huma.Operation{
+	route(s, company, huma.Operation{
 		OperationID: "apply-retention", Method: http.MethodPost, Path: "/api/v1/retention/apply", Tags: tags,
 		Summary: "Drop whole months of readings",
 	}, func(ctx context.Context, in *struct{ Body RetentionOrder }) (*answer[RetentionReport], error) {
@@ -130,7 +175,7 @@ func (s *Server) routeOperation() {
 }
 
 func errAbsent(what string) error {
-	return &store.Error{Kind: store.ErrUnavailable, Noun: what, Msg: "is not at hand yet; try again in some seconds"}
+	return store.Unavailable(what, "is not at hand yet; try again in some seconds")
 }
 
 func (s *Server) retention(ctx context.Context, keep int, fn func(context.Context, int) ([]RetentionMonth, error)) (*answer[RetentionReport], error) {
@@ -151,7 +196,7 @@ func (s *Server) backup(ctx context.Context, _ *none) (*huma.StreamResponse, err
 	if s.o.Backup == nil {
 		return nil, errAbsent("backup")
 	}
-	err := s.admin.do(ctx, change{"backup.read", "backup", "", nil, nil}, func() error { return nil })
+	err := s.admin.do(ctx, change{"backup.read", "backup", "", "", nil, nil}, func() error { return nil })
 	if err != nil {
 		return nil, err
 	}
@@ -169,13 +214,13 @@ func (s *Server) grant(ctx context.Context, in *struct{ Body NewGrant }) (*answe
 			return nil, invalidParam("body.ttl", fmt.Sprintf("%q is not a duration between 1s and %s", in.Body.TTL, maxGrantTTL))
 		}
 	}
-	if _, err := s.admin.o.Catalog.Organization(ctx, in.Body.OrgID); err != nil {
+	if _, err := s.admin.seen(ctx).organization(ctx, in.Body.OrgID); err != nil {
 		return nil, err
 	}
 	out := Grant{OrgID: in.Body.OrgID, ExpiresAt: at(s.o.Now().Add(ttl))}
 	shown := out
 	shown.Secret = blanked
-	err := s.admin.do(ctx, change{"credential.grant", "credential", "", nil, shown}, func() error {
+	err := s.admin.do(ctx, change{"credential.grant", "credential", "", in.Body.OrgID, nil, shown}, func() error {
 		out.Name, out.Secret = s.admin.o.Registry.Grant(in.Body.OrgID, ttl)
 		return nil
 	})

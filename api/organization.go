@@ -18,13 +18,13 @@ type Organization struct {
 
 // NewOrganization is an organization to be made.
 type NewOrganization struct {
-	ID   string `json:"id" doc:"1 to 64 characters from A-Z a-z 0-9 . _ : -" example:"acme"`
-	Name string `json:"name" example:"Acme"`
+	ID   string `json:"id" pattern:"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$" patternDescription:"1 to 64 characters from A-Z a-z 0-9 . _ : - that begin with a letter or digit" example:"acme"`
+	Name string `json:"name" minLength:"1" maxLength:"200" example:"Acme"`
 }
 
 // OrganizationChange replaces what is given.
 type OrganizationChange struct {
-	Name *string `json:"name,omitempty"`
+	Name *string `json:"name,omitempty" minLength:"1" maxLength:"200"`
 }
 
 func newOrganization(o store.Organization) Organization {
@@ -40,7 +40,7 @@ func (a *Admin) CreateOrganization(ctx context.Context, n NewOrganization) (Orga
 		return Organization{}, err
 	}
 	out := newOrganization(o)
-	err := a.do(ctx, change{"organization.create", "organization", o.ID, nil, out}, func() error {
+	err := a.alter(ctx, change{"organization.create", "organization", o.ID, o.ID, nil, out}, func() error {
 		return a.o.Catalog.CreateOrganization(ctx, o)
 	})
 	return out, err
@@ -50,7 +50,7 @@ func (a *Admin) CreateOrganization(ctx context.Context, n NewOrganization) (Orga
 func (a *Admin) UpdateOrganization(ctx context.Context, id string, ch OrganizationChange) (Organization, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	o, err := a.o.Catalog.Organization(ctx, id)
+	o, err := a.seen(ctx).organization(ctx, id)
 	if err != nil {
 		return Organization{}, err
 	}
@@ -62,7 +62,7 @@ func (a *Admin) UpdateOrganization(ctx context.Context, id string, ch Organizati
 		return Organization{}, err
 	}
 	out := newOrganization(o)
-	err = a.do(ctx, change{"organization.update", "organization", id, before, out}, func() error {
+	err = a.alter(ctx, change{"organization.update", "organization", id, id, before, out}, func() error {
 		return a.o.Catalog.UpdateOrganization(ctx, o)
 	})
 	return out, err
@@ -72,13 +72,37 @@ func (a *Admin) UpdateOrganization(ctx context.Context, id string, ch Organizati
 func (a *Admin) DeleteOrganization(ctx context.Context, id string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	o, err := a.o.Catalog.Organization(ctx, id)
+	o, err := a.seen(ctx).organization(ctx, id)
 	if err != nil {
 		return err
 	}
-	return a.do(ctx, change{"organization.delete", "organization", id, newOrganization(o), nil}, func() error {
+	return a.alter(ctx, change{"organization.delete", "organization", id, id, newOrganization(o), nil}, func() error {
 		return a.o.Catalog.DeleteOrganization(ctx, id)
 	})
+}
+
+type listOrganizationsInput struct {
+	PageInput
+	Q string `query:"q" maxLength:"200" doc:"is in the id or the name, whatever the case"`
+}
+
+func (s *Server) listOrganizations(ctx context.Context, in *listOrganizationsInput) (*answer[List[Organization]], error) {
+	seen := s.admin.seen(ctx)
+	l := lister[store.Organization]{
+		piece: func(after string, n int) ([]store.Organization, error) {
+			return seen.listOrganizations(ctx, store.Page{After: after, Limit: n})
+		},
+		id: func(o store.Organization) string { return o.ID },
+	}
+	if in.Q != "" {
+		q := newSearch(in.Q)
+		l.wanted = func(o store.Organization) bool { return q.in(o.ID, o.Name) }
+	}
+	orgs, next, err := l.page(in.Cursor, in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	return listOf(orgs, next, newOrganization), nil
 }
 
 func (s *Server) routeOrganizations() {
@@ -86,31 +110,25 @@ func (s *Server) routeOrganizations() {
 	type IDInput struct {
 		ID string `path:"id"`
 	}
-	route(s, huma.Operation{
+	route(s, reads, huma.Operation{
 		OperationID: "list-organizations", Method: http.MethodGet, Path: "/api/v1/organizations", Tags: tags,
-		Summary: "List organizations in order of id",
-	}, func(ctx context.Context, in *PageInput) (*answer[List[Organization]], error) {
-		orgs, err := s.admin.o.Catalog.ListOrganizations(ctx, store.Page{After: in.Cursor, Limit: in.Limit + 1})
-		if err != nil {
-			return nil, err
-		}
-		return &answer[List[Organization]]{page(orgs, in.Limit, func(o store.Organization) string { return o.ID }, newOrganization)}, nil
-	})
-	route(s, huma.Operation{
+		Summary: "List organizations in order of id", Description: shortPages,
+	}, s.listOrganizations)
+	route(s, company, huma.Operation{
 		OperationID: "create-organization", Method: http.MethodPost, Path: "/api/v1/organizations", Tags: tags,
 		Summary: "Make an organization", DefaultStatus: http.StatusCreated,
 	}, func(ctx context.Context, in *struct{ Body NewOrganization }) (*answer[Organization], error) {
 		o, err := s.admin.CreateOrganization(ctx, in.Body)
 		return &answer[Organization]{o}, err
 	})
-	route(s, huma.Operation{
+	route(s, reads, huma.Operation{
 		OperationID: "get-organization", Method: http.MethodGet, Path: "/api/v1/organizations/{id}", Tags: tags,
 		Summary: "Get an organization",
 	}, func(ctx context.Context, in *IDInput) (*answer[Organization], error) {
-		o, err := s.admin.o.Catalog.Organization(ctx, in.ID)
+		o, err := s.admin.seen(ctx).organization(ctx, in.ID)
 		return &answer[Organization]{newOrganization(o)}, err
 	})
-	route(s, huma.Operation{
+	route(s, admins, huma.Operation{
 		OperationID: "update-organization", Method: http.MethodPatch, Path: "/api/v1/organizations/{id}", Tags: tags,
 		Summary: "Change an organization",
 	}, func(ctx context.Context, in *struct {
@@ -121,7 +139,7 @@ func (s *Server) routeOrganizations() {
 		o, err := s.admin.UpdateOrganization(ctx, in.ID, in.Body)
 		return &answer[Organization]{o}, err
 	})
-	route(s, huma.Operation{
+	route(s, company, huma.Operation{
 		OperationID: "delete-organization", Method: http.MethodDelete, Path: "/api/v1/organizations/{id}", Tags: tags,
 		Summary: "Delete an organization that has no devices", DefaultStatus: http.StatusNoContent,
 	}, func(ctx context.Context, in *IDInput) (*none, error) {

@@ -3,10 +3,8 @@ package api
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"tidegate/store"
 )
@@ -66,49 +64,5 @@ func TestPasswordsQueueIsBounded(t *testing.T) {
 	cancel()
 	if _, err := p.hash(ctx, "long enough"); !errors.Is(err, context.Canceled) {
 		t.Errorf("waiting for a slot: %v", err)
-	}
-}
-
-func TestThrottle(t *testing.T) {
-	now := time.Unix(0, 0)
-	th := newThrottle(func() time.Time { return now })
-	for i := range throttleFailures {
-		if w := th.wait("192.0.2.1"); w != 0 {
-			t.Fatalf("attempt %d waits %v", i, w)
-		}
-	}
-	if w := th.wait("192.0.2.1"); w != throttleWindow {
-		t.Errorf("the attempt after waits %v, want %v", w, throttleWindow)
-	}
-	if w := th.wait("192.0.2.2"); w != 0 {
-		t.Errorf("another address waits %v", w)
-	}
-	now = now.Add(throttleWindow)
-	if w := th.wait("192.0.2.1"); w != 0 {
-		t.Errorf("after the window it waits %v", w)
-	}
-	for range throttleFailures {
-		th.wait("2001:db8::1")
-	}
-	if th.wait("2001:db8::2") == 0 {
-		t.Error("a neighbour in the same /64 does not wait")
-	}
-	th.succeeded("2001:db8::3")
-	if th.wait("2001:db8::2") != 0 {
-		t.Error("it waits after a success")
-	}
-}
-
-func TestThrottleForgetsTheOldest(t *testing.T) {
-	now := time.Unix(0, 0)
-	th := newThrottle(func() time.Time { return now })
-	addr := netip.MustParseAddr("10.0.0.0")
-	for range throttleAddresses + 100 {
-		addr = addr.Next()
-		th.wait(addr.String())
-		now = now.Add(time.Millisecond)
-	}
-	if len(th.seen) > throttleAddresses {
-		t.Errorf("%d addresses are remembered, more than %d", len(th.seen), throttleAddresses)
 	}
 }

@@ -31,15 +31,15 @@ type Port struct {
 
 // PortChange makes a port, or replaces what is given.
 type PortChange struct {
-	Name          *string     `json:"name,omitempty" doc:"unique within the device; empty: none"`
-	Unit          *string     `json:"unit,omitempty"`
+	Name          *string     `json:"name,omitempty" maxLength:"200" doc:"unique within the device; empty: none"`
+	Unit          *string     `json:"unit,omitempty" maxLength:"50"`
 	Scaling       *float64    `json:"scaling,omitempty" doc:"not 0"`
 	Offset        *float64    `json:"offset,omitempty"`
 	ValidMin      *float64    `json:"validMin,omitempty"`
 	ValidMax      *float64    `json:"validMax,omitempty"`
 	Low           *float64    `json:"low,omitempty"`
 	High          *float64    `json:"high,omitempty"`
-	Clear         []string    `json:"clear,omitempty" enum:"validMin,validMax,low,high" doc:"limits to take away"`
+	Clear         []string    `json:"clear,omitempty" enum:"validMin,validMax,low,high" nullable:"false" doc:"limits to take away"`
 	EffectiveFrom *store.Time `json:"effectiveFrom,omitempty" doc:"when a changed scaling or offset begins; absent: now, or since ever while the port has no readings"`
 }
 
@@ -100,8 +100,21 @@ func (a *Admin) SetPort(ctx context.Context, deviceID string, number uint16, ch 
 	if err != nil {
 		return Port{}, err
 	}
+	if !exists {
+		return a.setPort(ctx, d, p, number, false, ch)
+	}
+	var out Port
+	err = a.between(ctx, func() (err error) {
+		out, err = a.setPort(ctx, d, p, number, true, ch)
+		return err
+	})
+	return out, err
+}
+
+func (a *Admin) setPort(ctx context.Context, d store.Device, p store.Port, number uint16, exists bool, ch PortChange) (Port, error) {
 	now := a.now()
-	c := change{"port.update", "port", deviceID + "/" + strconv.Itoa(int(number)), nil, nil}
+	deviceID := d.ID
+	c := change{"port.update", "port", deviceID + "/" + strconv.Itoa(int(number)), d.OrgID, nil, nil}
 	if exists {
 		c.before = a.newPort(p)
 	} else {
@@ -122,7 +135,7 @@ func (a *Admin) SetPort(ctx context.Context, deviceID string, number uint16, ch 
 	}
 	out := a.newPort(p)
 	c.after = out
-	if err := a.do(ctx, c, func() error { return a.o.Catalog.PutPort(ctx, p) }); err != nil {
+	if err := a.alter(ctx, c, func() error { return a.o.Catalog.PutPort(ctx, p) }); err != nil {
 		return Port{}, err
 	}
 	return out, a.refresh(ctx, deviceID)
@@ -211,7 +224,7 @@ func (a *Admin) hasReadings(ctx context.Context, d store.Device, number uint16, 
 func (a *Admin) DeletePort(ctx context.Context, deviceID string, number uint16) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	_, p, exists, err := a.port(ctx, deviceID, number)
+	d, p, exists, err := a.port(ctx, deviceID, number)
 	if err != nil {
 		return err
 	}
@@ -219,13 +232,15 @@ func (a *Admin) DeletePort(ctx context.Context, deviceID string, number uint16) 
 		return noPort(deviceID, number)
 	}
 	id := deviceID + "/" + strconv.Itoa(int(number))
-	err = a.do(ctx, change{"port.delete", "port", id, a.newPort(p), nil}, func() error {
-		return a.o.Catalog.DeletePort(ctx, deviceID, number)
+	return a.between(ctx, func() error {
+		err := a.alter(ctx, change{"port.delete", "port", id, d.OrgID, a.newPort(p), nil}, func() error {
+			return a.o.Catalog.DeletePort(ctx, deviceID, number)
+		})
+		if err != nil {
+			return err
+		}
+		return a.refresh(ctx, deviceID)
 	})
-	if err != nil {
-		return err
-	}
-	return a.refresh(ctx, deviceID)
 }
 
 // PortPath names a port in a path.
@@ -240,7 +255,7 @@ func (s *Server) routePorts() {
 		ID string `path:"id" doc:"the device's"`
 	}
 	const path = "/api/v1/devices/{id}/ports"
-	route(s, huma.Operation{
+	route(s, reads, huma.Operation{
 		OperationID: "list-ports", Method: http.MethodGet, Path: path, Tags: tags,
 		Summary: "List the ports of a device in order of number",
 	}, func(ctx context.Context, in *IDInput) (*answer[List[Port]], error) {
@@ -250,7 +265,7 @@ func (s *Server) routePorts() {
 		ports, err := s.admin.listPorts(ctx, in.ID)
 		return &answer[List[Port]]{List[Port]{Items: ports}}, err
 	})
-	route(s, huma.Operation{
+	route(s, reads, huma.Operation{
 		OperationID: "get-port", Method: http.MethodGet, Path: path + "/{n}", Tags: tags,
 		Summary: "Get a port",
 	}, func(ctx context.Context, in *PortPath) (*answer[Port], error) {
@@ -260,7 +275,7 @@ func (s *Server) routePorts() {
 		}
 		return &answer[Port]{s.admin.newPort(p)}, err
 	})
-	route(s, huma.Operation{
+	route(s, writes, huma.Operation{
 		OperationID: "set-port", Method: http.MethodPut, Path: path + "/{n}", Tags: tags,
 		Summary: "Make a port, or change what is given",
 		Description: "A changed scaling or offset replaces the only calibration while the port has no readings; " +
@@ -273,7 +288,7 @@ func (s *Server) routePorts() {
 		p, err := s.admin.SetPort(ctx, in.ID, uint16(in.Number), in.Body)
 		return &answer[Port]{p}, err
 	})
-	route(s, huma.Operation{
+	route(s, writes, huma.Operation{
 		OperationID: "delete-port", Method: http.MethodDelete, Path: path + "/{n}", Tags: tags,
 		Summary: "Take a port away", DefaultStatus: http.StatusNoContent,
 	}, func(ctx context.Context, in *PortPath) (*none, error) {

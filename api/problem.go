@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,7 +25,9 @@ type Problem struct {
 	Detail    string         `json:"detail,omitempty" doc:"what is wrong, and the way out"`
 	Code      string         `json:"code" doc:"stable name of the kind of problem, such as not_found"`
 	RequestID string         `json:"requestId,omitempty" doc:"also in the server's log"`
-	Errors    []ProblemField `json:"errors,omitempty" doc:"the offending parts of the request"`
+	Errors    []ProblemField `json:"errors,omitempty" nullable:"false" doc:"the offending parts of the request"`
+	Limit     int64          `json:"limit,omitempty" doc:"the most there may be, when that is the problem"`
+	Parameter string         `json:"parameter,omitempty" doc:"what the limit is of, such as body or query.limit"`
 
 	retryAfter int    // seconds; 0: no header
 	challenge  string // of a 401; empty: a bearer token
@@ -74,11 +78,15 @@ var kinds = []struct {
 	retryAfter int
 	detail     string // when the error has no text for people
 }{
+	{
+		store.ErrUncertain, http.StatusServiceUnavailable, "uncertain", 5,
+		"the database went away while this was being changed there; look whether it was, before you try again",
+	},
 	{store.ErrNotFound, http.StatusNotFound, "not_found", 0, "it does not exist"},
 	{store.ErrConflict, http.StatusConflict, "conflict", 0, "it is in the way of something that exists"},
 	{store.ErrInvalid, http.StatusUnprocessableEntity, "invalid", 0, "the request is not valid"},
 	{store.ErrFull, http.StatusServiceUnavailable, "full", 10, "there is no room now; nothing was taken, try again later"},
-	{store.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", 5, "a part that this needs is away; try again later"},
+	{store.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", 5, "a part that this needs is away, such as the database; try again later"},
 	{context.DeadlineExceeded, http.StatusGatewayTimeout, "timeout", 5, "it took too long"},
 	{context.Canceled, http.StatusServiceUnavailable, "canceled", 1, "the request was cut off"},
 }
@@ -113,15 +121,30 @@ func (s *Server) problem(ctx context.Context, err error) *Problem {
 	p, ok := toProblem(err)
 	if p.RequestID == "" {
 		q := *p
-		q.RequestID = requestID(ctx)
+		q.RequestID, q.Detail, q.Errors = requestID(ctx), cut(p.Detail), slices.Clone(p.Errors)
+		for i := range q.Errors {
+			q.Errors[i].Message = cut(q.Errors[i].Message)
+		}
 		p = &q
 	}
 	if !ok {
-		s.log.LogAttrs(ctx, slog.LevelError, "request failed",
-			slog.String("request_id", p.RequestID), slog.Any("error", err))
+		s.log.LogAttrs(ctx, slog.LevelError, "request failed", slog.Any("error", err))
 	}
 	return p
 }
+
+// cut bounds a text that may hold what the client has sent.
+func cut(s string) string {
+	if len(s) <= maxTextBytes {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxTextBytes], "") + " …"
+}
+
+const (
+	maxTextBytes  = 1000
+	maxFaultsTold = 20
+)
 
 // fromHuma rewrites the library's own errors, so that there is one shape.
 func (s *Server) fromHuma(ctx huma.Context, _ string, v any) (any, error) {
@@ -135,8 +158,15 @@ func (s *Server) fromHuma(ctx huma.Context, _ string, v any) (any, error) {
 		if e == nil {
 			continue
 		}
+		if len(p.Errors) == maxFaultsTold {
+			break
+		}
 		// Values are not sent back: they may be secrets.
-		p.Errors = append(p.Errors, ProblemField{Message: e.Message, Location: e.Location})
+		f := ofDecoder(ProblemField{Message: cut(e.Message), Location: cut(e.Location)})
+		p.Errors = append(p.Errors, f)
+		if n := limitOf(f); n > 0 && p.Limit == 0 {
+			p = p.limited(f.Location, n)
+		}
 	}
 	if m.Status >= http.StatusInternalServerError {
 		p.Detail, p.Errors = "something went wrong inside", nil
@@ -148,9 +178,25 @@ func (s *Server) fromHuma(ctx huma.Context, _ string, v any) (any, error) {
 			}
 			b.WriteString(strings.TrimPrefix(e.Location+": ", ": ") + e.Message)
 		}
-		p.Detail = b.String()
+		p.Detail = cut(b.String())
 	}
 	return p, nil
+}
+
+// decoderFault matches what encoding/json says of a value that its schema lets
+// pass and its Go type does not hold, such as 1.0 for a whole number.
+var decoderFault = regexp.MustCompile(`^json: cannot unmarshal (.+) into Go struct field [^.]*\.(\S+) of type (\S+)$`)
+
+// ofDecoder says it without Go.
+func ofDecoder(f ProblemField) ProblemField {
+	if m := decoderFault.FindStringSubmatch(f.Message); m != nil {
+		f.Location += "." + m[2]
+		f.Message = m[1] + " is not taken here; write a whole number within range, without a point and an exponent"
+		if !strings.Contains(m[3], "int") {
+			f.Message = m[1] + " is not taken here"
+		}
+	}
+	return f
 }
 
 func codeOf(status int) string {
@@ -163,6 +209,8 @@ func codeOf(status int) string {
 		return "not_found"
 	case http.StatusMethodNotAllowed:
 		return "method_not_allowed"
+	case http.StatusRequestTimeout:
+		return "timeout"
 	case http.StatusRequestEntityTooLarge:
 		return "too_large"
 	case http.StatusUnsupportedMediaType:

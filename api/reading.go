@@ -35,35 +35,35 @@ const (
 
 // PortSelection chooses ports in a query.
 type PortSelection struct {
-	DeviceID    []string `query:"deviceId,explode" maxItems:"1000" doc:"repeat it for several; absent: all"`
-	PortNumber  []int    `query:"portNumber,explode" maxItems:"1000" doc:"of each of the devices; absent: all"`
+	DeviceID    []string `query:"deviceId,explode" as:"id" maxItems:"1000" doc:"repeat it for several; absent: all"`
+	PortNumber  []int    `query:"portNumber,explode" as:"port" maxItems:"1000" doc:"of each of the devices; absent: all"`
 	Calibration string   `query:"calibration" enum:"current,ingested" default:"current" doc:"ingested: the calibrated value as said at ingest"`
 }
 
 // TimeRange chooses a span in a query.
 type TimeRange struct {
-	From string `query:"from" doc:"inclusive; RFC 3339, or milliseconds since 1970; absent: since ever"`
-	To   string `query:"to" doc:"exclusive; absent: for ever"`
+	From string `query:"from" as:"time" doc:"inclusive; RFC 3339, or milliseconds since 1970; absent: since ever"`
+	To   string `query:"to" as:"time" doc:"exclusive; absent: for ever"`
 }
 
 type readingsInput struct {
 	PortSelection
 	TimeRange
 	Order  string `query:"order" enum:"asc,desc" default:"asc" doc:"by time, then device and port; desc is the exact reverse"`
-	Every  string `query:"every" doc:"answers aggregates of so long, such as 1m or 1d, aligned to the UTC epoch"`
+	Every  string `query:"every" as:"duration" doc:"answers aggregates of so long, such as 1m or 1d, aligned to the UTC epoch"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"100000" default:"1000" doc:"items a page"`
-	Cursor string `query:"cursor" maxLength:"512" doc:"nextCursor of the page before"`
+	Cursor string `query:"cursor" maxLength:"2048" doc:"nextCursor of the page before"`
 }
 
 func (s *Server) routeReadings() {
 	list := s.schema(reflect.TypeFor[List[store.Reading]]())
-	route(s, huma.Operation{
+	route(s, reads, huma.Operation{
 		OperationID: "list-readings", Method: http.MethodGet, Path: "/api/v1/readings", Tags: []string{"readings"},
 		Summary: "List readings, or aggregates of them",
 		Responses: streams("application/json", "readings, or aggregates when every is given",
-			&huma.Schema{OneOf: []*huma.Schema{list, s.schema(reflect.TypeFor[List[Aggregate]]())}}),
+			&huma.Schema{AnyOf: []*huma.Schema{list, s.schema(reflect.TypeFor[List[Aggregate]]())}}),
 	}, s.listReadings)
-	route(s, huma.Operation{
+	route(s, reads, huma.Operation{
 		OperationID: "latest-readings", Method: http.MethodGet, Path: "/api/v1/readings/latest", Tags: []string{"readings"},
 		Summary:   "Answer the newest reading of each port that has one",
 		Responses: streams("application/json", "in order of device and port", list),
@@ -75,7 +75,7 @@ func (s *Server) listReadings(ctx context.Context, in *readingsInput) (*huma.Str
 	if err != nil {
 		return nil, err
 	}
-	sel, err := s.selectPorts(in.DeviceID, in.PortNumber)
+	sel, err := s.selectPorts(ctx, in.DeviceID, in.PortNumber)
 	if err != nil {
 		return nil, err
 	}
@@ -156,9 +156,13 @@ func (s *Server) streamed(contentType string, write func(*stream) error) *huma.S
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		c := humaecho.Unwrap(hc)
 		w := newStream(c.Response(), contentType)
+		if isHead(hc.Context()) {
+			c.Response().WriteHeader(http.StatusOK)
+			return
+		}
 		if err := write(w); err != nil {
 			s.log.LogAttrs(hc.Context(), slog.LevelWarn, "answer broke off",
-				slog.String("request_id", requestID(hc.Context())), slog.String("route", c.Path()), slog.Any("error", err))
+				slog.String("route", c.Path()), slog.Any("error", err))
 			w.abort()
 		}
 	}}
@@ -206,7 +210,7 @@ func (s *Server) aggregates(ctx context.Context, in *readingsInput, sel *selecti
 }
 
 func (s *Server) latestReadings(ctx context.Context, in *PortSelection) (*huma.StreamResponse, error) {
-	sel, err := s.selectPorts(in.DeviceID, in.PortNumber)
+	sel, err := s.selectPorts(ctx, in.DeviceID, in.PortNumber)
 	if err != nil {
 		return nil, err
 	}

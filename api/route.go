@@ -25,7 +25,7 @@ type none struct{}
 
 // PageInput is how lists are asked for.
 type PageInput struct {
-	Cursor string `query:"cursor" maxLength:"512" doc:"nextCursor of the page before"`
+	Cursor string `query:"cursor" maxLength:"2048" doc:"nextCursor of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"items a page"`
 }
 
@@ -42,54 +42,76 @@ func page[S, T any](items []S, limit int, cursor func(S) string, convert func(S)
 	return l
 }
 
-// open marks operations that need no actor.
-const open = "open"
-
-// route registers an operation. h runs with an actor in its context, unless
-// the operation is open; its errors become problems.
-func route[I, O any](s *Server, op huma.Operation, h func(context.Context, *I) (*O, error)) {
-	isOpen := op.Metadata[open] == true
-	if isOpen && op.Security == nil {
-		op.Security = []map[string][]string{}
+// route registers an operation under a policy. h runs for those alone whom the
+// policy lets in, with an actor in its context unless the operation is open;
+// its errors become problems.
+func route[I, O any](s *Server, p policy, op huma.Operation, h func(context.Context, *I) (*O, error)) {
+	if p.kind == 0 {
+		panic(op.OperationID + " has no policy")
 	}
-	s.document(&op)
+	s.policies[op.OperationID] = p
+	if p.kind == isOpen {
+		s.openPaths[op.Path] = true
+	}
 	// The library would read, and judge, a body that is described to it.
 	stream := op.RequestBody
 	op.RequestBody = nil
-	op.BodyReadTimeout = s.o.bodyTimeout
+	op.BodyReadTimeout = -1 // the body is read by then, see readJSON
+	body, takesJSON := reflect.TypeFor[I]().FieldByName("Body")
+	optional := takesJSON && body.Type.Kind() == reflect.Pointer
+	limit := bodyLimit(&op)
+	op.Security = securityOf(p)
+	if n := needs(p); n != "" {
+		op.Extensions = map[string]any{"x-needs": n}
+	}
+	documentProblems(&op, problemsOf(p, &op, reflect.TypeFor[I](), takesJSON || stream != nil))
+	op.MaxBodyBytes = limit + 1 // which the library takes for one too many
 	known := queryParams(reflect.TypeFor[I]())
 	op.Middlewares = append(op.Middlewares, func(ctx huma.Context, next func(huma.Context)) {
-		if p := checkQuery(ctx, known); p != nil {
-			c := humaecho.Unwrap(ctx)
-			s.writeProblem(c.Response(), c.Request(), p)
+		c := humaecho.Unwrap(ctx)
+		err := p.judge(ctx.Context())
+		if bad := checkQuery(ctx, known); err == nil && bad != nil {
+			err = bad
+		}
+		switch {
+		case err != nil:
+		case takesJSON:
+			err = readJSON(c, limit, optional)
+		case stream != nil && p.kind != isDevice: // what a device sends is kept, whatever it is called
+			err = checkMediaType(c.Request().Header, stream)
+		}
+		if err != nil {
+			s.writeProblem(c.Response(), c.Request(), err)
 			return
 		}
 		next(ctx)
 	})
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
-		if _, ok := actorFrom(ctx); !ok && !isOpen {
-			return nil, s.problem(ctx, errNoCredentials())
-		}
 		out, err := h(ctx, in)
 		if err != nil {
 			return nil, s.problem(ctx, err)
 		}
 		return out, nil
 	})
+	described := operationOf(s.api.OpenAPI().Paths[op.Path], op.Method)
+	describeParameters(described, reflect.TypeFor[I]())
 	if stream != nil {
-		s.api.OpenAPI().Paths[op.Path].Post.RequestBody = stream
+		described.RequestBody = stream
 	}
 }
 
-// document adds what all operations have in common.
-func (s *Server) document(op *huma.Operation) {
-	if op.Responses == nil {
-		op.Responses = map[string]*huma.Response{}
+func operationOf(item *huma.PathItem, method string) *huma.Operation {
+	switch method {
+	case http.MethodGet:
+		return item.Get
+	case http.MethodPut:
+		return item.Put
+	case http.MethodPatch:
+		return item.Patch
+	case http.MethodDelete:
+		return item.Delete
 	}
-	op.Responses["default"] = &huma.Response{
-		Description: "a problem",
-		Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: s.schema(reflect.TypeFor[Problem]())}},
-	}
+	return item.Post
 }
 
 func (s *Server) schema(t reflect.Type) *huma.Schema {
@@ -172,5 +194,5 @@ func sortedKeys[V any](m map[string]V) []string {
 
 func errNoCredentials() *Problem {
 	return problem(http.StatusUnauthorized, "unauthorized",
-		"log in at POST /api/v1/auth/login and send the token as Authorization: Bearer …")
+		"log in at POST /api/v1/auth/login and send the token as Authorization: Bearer …, or an API key the same way")
 }

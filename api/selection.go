@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"slices"
@@ -21,13 +22,14 @@ type selection struct {
 }
 
 // selectPorts finds ports; no ids are all devices, no numbers all ports.
-func (s *Server) selectPorts(deviceIDs []string, numbers []int) (*selection, error) {
+func (s *Server) selectPorts(ctx context.Context, deviceIDs []string, numbers []int) (*selection, error) {
+	seen := s.admin.seen(ctx)
 	var devices []*ingest.Device
 	if len(deviceIDs) == 0 {
-		devices = s.admin.o.Registry.Devices()
+		devices = seen.allKnown()
 	}
 	for _, id := range deviceIDs {
-		d := s.admin.o.Registry.ByID(id)
+		d := seen.known(id)
 		if d == nil {
 			return nil, store.NotFound("device", id)
 		}

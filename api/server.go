@@ -29,7 +29,19 @@ type Options struct {
 
 	Keys           Keys
 	AccessTokenTTL time.Duration // 0: 15 minutes
+	SessionTTL     time.Duration // of a session that is not used; 0: 30 days
 	Version        string
+	// SetupToken lets whoever has it make the first user, while there is none;
+	// empty: nobody.
+	SetupToken string
+	// Address is where a browser on the box finds the page, for links that are
+	// asked for over the socket; nil: http://localhost.
+	Address     func() string
+	CORSOrigins []string // whose pages may ask; as browsers write them
+
+	// RateLimit is how many requests a second a person or key may make, and
+	// RateLimitAddress an address without a login; twice as many at once. 0: no limit.
+	RateLimit, RateLimitAddress int
 
 	// Presence answers what the broker last saw of a device; nil: nothing.
 	Presence func(uid uint32) store.Presence
@@ -59,6 +71,8 @@ type Pipeline interface {
 	// LedgerHours answers fromHour <= hour < toHour, in Unix hours, in order of
 	// hour and device.
 	LedgerHours(ctx context.Context, fromHour, toHour int64) ([]store.LedgerHour, error)
+	// Trouble says why the store takes no readings at present; empty: it does.
+	Trouble() string
 	// ReplayLetters brings dead letters back and answers what became of them.
 	ReplayLetters(ctx context.Context, ids []store.LetterID, o ingest.ReplayOptions) (stored, duplicate, rejected int, err error)
 }
@@ -80,10 +94,17 @@ type Server struct {
 	echo     *echo.Echo
 	api      huma.API
 	tokens   *tokens
+	sessions store.Sessions
+	origins  *http.CrossOriginProtection
 	throttle *throttle
 	metrics  *metrics
 	importer *importer
 	live     *liveConns
+	gzips    *gzips
+	rates    *rates
+	policies map[string]policy // by operation
+	// openPaths are those of operations that are open to all.
+	openPaths map[string]bool
 }
 
 // New makes a server. It listens to nothing yet.
@@ -93,6 +114,12 @@ func New(o Options) (*Server, error) {
 	}
 	if o.AccessTokenTTL == 0 {
 		o.AccessTokenTTL = 15 * time.Minute
+	}
+	if o.SessionTTL == 0 {
+		o.SessionTTL = 30 * 24 * time.Hour
+	}
+	if o.Address == nil {
+		o.Address = func() string { return "http://localhost" }
 	}
 	if o.bodyTimeout == 0 {
 		o.bodyTimeout = bodyTimeout
@@ -106,16 +133,24 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		o: o, admin: o.Admin, log: o.Logger, echo: echo.New(),
-		tokens: t, throttle: newThrottle(o.Now), metrics: m,
+		o: o, admin: o.Admin, log: slog.New(requestLog{o.Logger.Handler()}), echo: echo.New(),
+		tokens: t, sessions: o.Admin.o.Sessions, origins: http.NewCrossOriginProtection(),
+		throttle: newThrottle(o.Now), metrics: m, policies: map[string]policy{}, openPaths: map[string]bool{},
 	}
-	s.importer, s.live = &importer{s: s}, newLiveConns()
+	if s.rates, err = newRates(o); err != nil {
+		return nil, err
+	}
+	s.importer, s.live, s.gzips = &importer{s: s}, newLiveConns(), newGzips()
 	s.echo.HideBanner, s.echo.HidePort = true, true
 	s.echo.IPExtractor = echo.ExtractIPDirect()
 	s.echo.HTTPErrorHandler = s.handleError
-	s.echo.Pre(s.observe, s.contain, s.normalize, s.sendPage, s.authenticate)
+	s.echo.Pre(s.observe, s.compress, s.contain, s.shareCrossOrigin, s.bound, s.normalize, s.sendPage, s.limitStrangers, s.sameOrigin, s.authenticate, s.limitCallers, s.straighten)
 	s.api = humaecho.New(s.echo, s.openAPI())
+	s.documentAnswers()
 	s.routes()
+	if err := s.documentExamples(); err != nil {
+		return nil, err
+	}
 	delete(s.api.OpenAPI().Components.Schemas.Map(), "ErrorModel")
 	delete(s.api.OpenAPI().Components.Schemas.Map(), "ErrorDetail")
 	if err := s.routeDocuments(); err != nil {
@@ -132,17 +167,13 @@ func (s *Server) openAPI() huma.Config {
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{
 				Title: "tidegate", Version: s.o.Version,
-				Description: "Times are RFC 3339 in UTC with milliseconds; from is inclusive, to exclusive. " +
-					"Errors are RFC 9457 problems. An unknown query parameter is an error.",
+				Description: preface,
 			},
 			Components: &huma.Components{
-				Schemas: registry,
-				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"token":  {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "from POST /api/v1/auth/login"},
-					"device": {Type: "http", Scheme: "basic", Description: "a device's id or serial number, and its secret"},
-				},
+				Schemas: registry, SecuritySchemes: securitySchemes(),
 			},
-			Security: []map[string][]string{{"token": {}}},
+			Security: securityOf(reads),
+			Tags:     tags(),
 		},
 		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 		DefaultFormat: "application/json",
@@ -152,8 +183,10 @@ func (s *Server) openAPI() huma.Config {
 
 func (s *Server) routes() {
 	s.routeLogin()
+	s.routeSessions()
 	s.routeOrganizations()
 	s.routeUsers()
+	s.routeAPIKeys()
 	s.routeDevices()
 	s.routePorts()
 	s.routeReadings()
@@ -168,18 +201,19 @@ func (s *Server) routes() {
 }
 
 // Handler answers the network.
-func (s *Server) Handler() http.Handler { return s.echo }
+func (s *Server) Handler() http.Handler { return heads(s.echo) }
 
 // AdminHandler answers the owner-only socket: no login, the actor is the
 // peer's uid, which ConnContext of AdminHTTP finds out.
 func (s *Server) AdminHandler() http.Handler {
+	network := s.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a, ok := peerActor(r.Context())
 		if !ok {
 			s.writeProblem(w, r, problem(http.StatusForbidden, "forbidden", "the kernel does not say who is at the other end of this socket"))
 			return
 		}
-		s.echo.ServeHTTP(w, r.WithContext(WithActor(r.Context(), a)))
+		network.ServeHTTP(w, r.WithContext(WithActor(r.Context(), a)))
 	})
 }
 
@@ -188,7 +222,6 @@ const (
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
 	bodyTimeout       = 30 * time.Second // for a whole body, or between two pieces of a stream
-	maxHeaderBytes    = 32 << 10
 )
 
 // HTTP answers a server for Handler, with timeouts against slow clients. Its
@@ -196,7 +229,7 @@ const (
 func (s *Server) HTTP() *http.Server {
 	h := &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes: hardHeaderBytes, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	h.RegisterOnShutdown(s.live.end)
 	return h

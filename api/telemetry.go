@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -21,7 +22,8 @@ type Receipt struct {
 }
 
 type telemetryInput struct {
-	DeviceID string `query:"deviceId" doc:"needed with a grant, which speaks for many devices"`
+	DeviceID string `query:"deviceId" as:"id" unknown:"empty" doc:"needed with an API key or a grant, which speak for many devices"`
+	OrgID    string `query:"orgId" as:"id" unknown:"empty" doc:"needed with an API key of all organizations for a device that is not registered"`
 	hc       huma.Context
 }
 
@@ -37,9 +39,18 @@ const ackPatience = 15 * time.Second
 
 const telemetryPath = "/api/v1/telemetry"
 
-// device answers who sends telemetry.
-func (s *Server) device(r *http.Request) (*ingest.Principal, error) {
-	name, secret, ok := r.BasicAuth()
+// device answers who sends telemetry: a device, a grant, or an API key.
+func (s *Server) device(r *http.Request, remote string) (*ingest.Principal, error) {
+	scheme, text, ok := authorization(r)
+	var name, secret string
+	switch {
+	case ok && strings.EqualFold(scheme, "Basic"):
+		name, secret, ok = r.BasicAuth()
+	case ok && strings.EqualFold(scheme, "Bearer"):
+		name, secret, ok = store.ParseKeyText(text)
+	default:
+		ok = false
+	}
 	if !ok {
 		return nil, errDeviceRefused()
 	}
@@ -50,18 +61,17 @@ func (s *Server) device(r *http.Request) (*ingest.Principal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log in %q: %w", name, err)
 	}
+	s.noteKey(who, remote)
 	return who, nil
 }
 
 func (s *Server) routeTelemetry() {
-	route(s, huma.Operation{
+	route(s, ofDevices, huma.Operation{
 		OperationID: "post-telemetry", Method: http.MethodPost, Path: telemetryPath, Tags: []string{"telemetry"},
-		Summary:       "Hand in readings as a device; 202 means that they are on disk",
+		Summary:       "Hand in readings as a device, or as an API key with the scope ingest; 202 means that they are on disk",
 		Description:   "The body is as over MQTT. What becomes of each reading is told by the ledger and the dead letters.",
 		DefaultStatus: http.StatusAccepted,
-		RequestBody:   takes("readings as over MQTT, at most 1 MiB; up to 16 MiB it becomes a dead letter", "application/json"),
-		Security:      []map[string][]string{{"device": {}}},
-		Metadata:      map[string]any{open: true},
+		RequestBody:   telemetryBody(),
 	}, s.postTelemetry)
 }
 
@@ -75,17 +85,15 @@ func (s *Server) postTelemetry(ctx context.Context, in *telemetryInput) (*answer
 	m := &ingest.Message{Source: ingest.SourceHTTP, Principal: who.Name, OrgID: who.OrgID, DeviceID: in.DeviceID}
 	switch {
 	case who.Device != nil:
-		if in.DeviceID != "" && in.DeviceID != who.Device.ID {
+		if in.DeviceID != "" && in.DeviceID != who.Device.ID || in.OrgID != "" && in.OrgID != who.OrgID {
 			return nil, problem(http.StatusForbidden, "forbidden", fmt.Sprintf("device %q may speak for itself only", who.Device.ID))
 		}
 		m.UID, m.DeviceID = who.Device.UID, who.Device.ID
-	case !who.Ingest:
-		return nil, problem(http.StatusForbidden, "forbidden", "these credentials may not hand in readings")
-	case !store.ValidID(in.DeviceID):
-		return nil, invalidParam("query.deviceId", "must name the device that the readings are of")
+	case !who.Access.May(store.ActionIngest):
+		return nil, problem(http.StatusForbidden, "forbidden", "these credentials may not hand in readings; an API key needs the scope ingest")
 	default:
-		if d := s.admin.o.Registry.ByID(in.DeviceID); d != nil && d.OrgID == who.OrgID {
-			m.UID = d.UID
+		if err := s.speakFor(who, in, m); err != nil {
+			return nil, err
 		}
 	}
 	var err error
@@ -97,6 +105,31 @@ func (s *Server) postTelemetry(ctx context.Context, in *telemetryInput) (*answer
 		return nil, err
 	}
 	return &answer[Receipt]{Receipt{m.ID()}}, nil
+}
+
+// speakFor says whose a message of a service account is. A device that is not
+// registered, or another organization's, is none: its readings become dead
+// letters of the account's own organization, as over MQTT.
+func (s *Server) speakFor(who *ingest.Principal, in *telemetryInput, m *ingest.Message) error {
+	if !store.ValidID(in.DeviceID) {
+		return invalidParam("query.deviceId", "must name the device that the readings are of")
+	}
+	d := s.admin.o.Registry.ByID(in.DeviceID)
+	switch {
+	case in.OrgID != "":
+		m.OrgID = in.OrgID
+	case m.OrgID == "" && d == nil:
+		return invalidParam("query.orgId", "must name the organization: no device has this id")
+	case m.OrgID == "":
+		m.OrgID = d.OrgID
+	}
+	if !who.Access.SeesDevice(m.OrgID, in.DeviceID) {
+		return problem(http.StatusForbidden, "forbidden", "these credentials may not hand in readings of this device")
+	}
+	if d != nil && d.OrgID == m.OrgID {
+		m.UID = d.UID
+	}
+	return nil
 }
 
 // submit hands m to the log and waits until it is on disk.
@@ -124,7 +157,7 @@ func (s *Server) submit(ctx context.Context, m *ingest.Message) error {
 // errDeviceRefused is told to devices: it asks for other credentials than
 // people's.
 func errDeviceRefused() *Problem {
-	p := problem(http.StatusUnauthorized, "unauthorized", "send the device's id or serial number and its secret as basic auth")
+	p := problem(http.StatusUnauthorized, "unauthorized", "send the device's id or serial number and its secret as basic auth, or an API key with the scope ingest")
 	p.challenge = `Basic realm="tidegate device"`
 	return p
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
-	"github.com/google/uuid"
 
 	"tidegate/ingest"
 	"tidegate/store"
@@ -19,27 +18,35 @@ const (
 	tokenIssuer   = "tidegate"
 	tokenAudience = "tidegate-api"
 	minKeyBytes   = 16
+	maxTokenBytes = 4096 // ours have about 500
 )
 
-// Keys sign and verify access tokens.
+// Keys sign and verify access tokens and refresh tokens.
 type Keys struct {
 	Current  []byte   // signs; at least 16 bytes
 	Previous [][]byte // still verify
 }
 
-// tokens makes and checks access tokens.
+// tokens makes and checks access tokens, which are JWTs, and refresh tokens;
+// see refresh.go.
 type tokens struct {
 	kid  string
 	key  []byte
 	keys map[string][]byte // by kid
 	ttl  time.Duration
 	now  ingest.Clock
+
+	refreshKeys [][]byte // the first signs
 }
 
 // claims are what a token says.
 type claims struct {
 	jwt.RegisteredClaims
-	// Version binds the token to the password that it was given for.
+	// Session is the session that the token is of: it is refused when that is
+	// over.
+	Session string `json:"sid"`
+	// Version binds the token to the password that it was given for, and to what
+	// its user may do.
 	Version string `json:"ver"`
 }
 
@@ -50,32 +57,41 @@ func newTokens(k Keys, ttl time.Duration, now ingest.Clock) (*tokens, error) {
 			return nil, fmt.Errorf("token key: %d bytes are too few; take at least %d random ones", len(key), minKeyBytes)
 		}
 		t.keys[keyID(key)] = key
+		t.refreshKeys = append(t.refreshKeys, refreshKey(key))
 	}
 	return t, nil
 }
 
 // keyID names a key without telling anything of it.
-func keyID(key []byte) string {
+func keyID(key []byte) string { return hex.EncodeToString(derive(key, "tidegate token key id")[:8]) }
+
+// derive answers a key for another purpose.
+func derive(key []byte, purpose string) []byte {
 	m := hmac.New(sha256.New, key)
-	m.Write([]byte("tidegate token key id"))
-	return hex.EncodeToString(m.Sum(nil)[:8])
+	m.Write([]byte(purpose))
+	return m.Sum(nil)
 }
 
-// version changes with the password.
+// version changes with the password, the role and the organization.
 func version(u store.User) string {
-	sum := sha256.Sum256([]byte("tidegate password version\x00" + u.PasswordHash))
+	sum := sha256.Sum256([]byte("tidegate user version\x00" + string(u.Role) + "\x00" + u.OrgID + "\x00" + u.PasswordHash))
 	return hex.EncodeToString(sum[:8])
 }
 
-func (t *tokens) issue(u store.User) (token string, expires time.Time, err error) {
+// issue answers a token of a user's session. It does not outlive the session.
+func (t *tokens) issue(u store.User, n store.Session) (token string, expires time.Time, err error) {
 	now := t.now()
-	expires = now.Add(t.ttl).Truncate(time.Second)
+	expires = now.Add(t.ttl)
+	if over := n.OverAt(); over.Before(expires) {
+		expires = over
+	}
+	expires = expires.Truncate(time.Second)
 	j := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer: tokenIssuer, Audience: jwt.ClaimStrings{tokenAudience}, Subject: u.ID,
-			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(expires), ID: uuid.NewString(),
+			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(expires),
 		},
-		Version: version(u),
+		Session: n.ID, Version: version(u),
 	})
 	j.Header["kid"] = t.kid
 	token, err = j.SignedString(t.key)
@@ -88,6 +104,9 @@ func (t *tokens) issue(u store.User) (token string, expires time.Time, err error
 // verify answers what a token says, if it is one of ours and still good.
 func (t *tokens) verify(token string) (claims, error) {
 	var c claims
+	if len(token) > maxTokenBytes {
+		return c, fmt.Errorf("verify token: it has %d bytes", len(token))
+	}
 	_, err := jwt.ParseWithClaims(token, &c, func(j *jwt.Token) (any, error) {
 		kid, _ := j.Header["kid"].(string)
 		key, ok := t.keys[kid]

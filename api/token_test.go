@@ -2,6 +2,7 @@ package api
 
 import (
 	"crypto/rand"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,11 +25,12 @@ func TestTokenTampering(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	good, expires, err := tk.issue(store.User{ID: "u1", PasswordHash: "h"})
+	session := store.Session{ID: "s1", IdleUntil: now.Add(time.Hour), Until: now.Add(time.Hour)}
+	good, expires, err := tk.issue(store.User{ID: "u1", PasswordHash: "h"}, session)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c, err := tk.verify(good); err != nil || c.Subject != "u1" || expires.After(now.Add(time.Minute)) {
+	if c, err := tk.verify(good); err != nil || c.Subject != "u1" || c.Session != "s1" || expires.After(now.Add(time.Minute)) {
 		t.Fatalf("a good token: %v, %+v", err, c)
 	}
 	fresh := func() claims {
@@ -76,11 +78,12 @@ func TestTokenTampering(t *testing.T) {
 
 func TestTokenKeysRotate(t *testing.T) {
 	before, after := randomKey(), randomKey()
+	session := store.Session{ID: store.NewSessionID(), Generation: 7, IdleUntil: time.Now().Add(time.Hour), Until: time.Now().Add(time.Hour)}
 	old, err := newTokens(Keys{Current: before}, time.Minute, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, _, err := old.issue(store.User{ID: "u1"})
+	token, _, err := old.issue(store.User{ID: "u1"}, session)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,6 +94,9 @@ func TestTokenKeysRotate(t *testing.T) {
 	if _, err := rotated.verify(token); err != nil {
 		t.Errorf("a token of the previous key: %v", err)
 	}
+	if id, generation, ok := rotated.readRefresh(old.refresh(session)); !ok || id != session.ID || generation != 7 {
+		t.Errorf("a refresh token of the previous key: %s, %d, %v", id, generation, ok)
+	}
 	dropped, err := newTokens(Keys{Current: after}, time.Minute, time.Now)
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +104,73 @@ func TestTokenKeysRotate(t *testing.T) {
 	if _, err := dropped.verify(token); err == nil {
 		t.Error("a token of a dropped key is accepted")
 	}
+	if _, _, ok := dropped.readRefresh(old.refresh(session)); ok {
+		t.Error("a refresh token of a dropped key is accepted")
+	}
 	if _, err := newTokens(Keys{Current: []byte("short")}, time.Minute, time.Now); err == nil {
 		t.Error("a short key is accepted")
+	}
+}
+
+// TestTokenEndsWithItsSession: an access token never outlives the session.
+func TestTokenEndsWithItsSession(t *testing.T) {
+	now := time.Now()
+	tk, err := newTokens(Keys{Current: randomKey()}, time.Hour, func() time.Time { return now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []store.Session{
+		{ID: "s", IdleUntil: now.Add(time.Minute), Until: now.Add(time.Hour)},
+		{ID: "s", IdleUntil: now.Add(time.Hour), Until: now.Add(time.Minute)},
+	} {
+		if _, expires, err := tk.issue(store.User{ID: "u1"}, s); err != nil || expires.After(now.Add(time.Minute)) {
+			t.Errorf("it expires %v after the session: %v", expires.Sub(now.Add(time.Minute)), err)
+		}
+	}
+}
+
+func TestRefreshTokenTampering(t *testing.T) {
+	tk, err := newTokens(Keys{Current: randomKey()}, time.Hour, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := store.Session{ID: store.NewSessionID(), Generation: 12}
+	good := tk.refresh(n)
+	if id, generation, ok := tk.readRefresh(good); !ok || id != n.ID || generation != 12 || len(good) > 95 {
+		t.Fatalf("%s: %s, %d, %v", good, id, generation, ok)
+	}
+	parts := strings.Split(strings.TrimPrefix(good, refreshPrefix), ".")
+	other := strings.Split(strings.TrimPrefix(tk.refresh(store.Session{ID: store.NewSessionID(), Generation: 12}), refreshPrefix), ".")
+	for name, token := range map[string]string{
+		"empty":                    "",
+		"the prefix alone":         refreshPrefix,
+		"without the prefix":       strings.TrimPrefix(good, refreshPrefix),
+		"another session":          refreshPrefix + other[0] + "." + parts[1] + "." + parts[2],
+		"another MAC":              refreshPrefix + parts[0] + "." + parts[1] + "." + other[2],
+		"the generation after":     refreshPrefix + parts[0] + ".13." + parts[2],
+		"the generation before":    refreshPrefix + parts[0] + ".11." + parts[2],
+		"the generation otherwise": refreshPrefix + parts[0] + ".012." + parts[2],
+		"no MAC":                   refreshPrefix + parts[0] + "." + parts[1] + ".",
+		"a part more":              good + ".x",
+		"cut":                      good[:len(good)-1],
+		"longer":                   good + "A",
+		"padded":                   good + "=",
+		"with a line break":        good[:len(good)-4] + "\n" + good[len(good)-4:],
+		"spaces":                   " " + good,
+		"very long":                good + strings.Repeat("A", 100_000),
+	} {
+		if id, generation, ok := tk.readRefresh(token); ok || id != "" || generation != 0 {
+			t.Errorf("%s: accepted as %s, %d", name, id, generation)
+		}
+	}
+	for i := range len(good) { // every single character counts
+		for _, c := range []byte("0Az_") {
+			if b := []byte(good); b[i] != c {
+				b[i] = c
+				if _, _, ok := tk.readRefresh(string(b)); ok {
+					t.Errorf("accepted with another character at %d", i)
+				}
+			}
+		}
 	}
 }

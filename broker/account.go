@@ -37,8 +37,10 @@ func accountKey(p *ingest.Principal) string {
 	if p.Device != nil {
 		return p.Device.ID
 	}
-	return "$" + p.Name
+	return serviceKey(p.Name)
 }
+
+func serviceKey(principal string) string { return "$" + principal }
 
 // account answers the account of a principal. An id that was purged and given
 // to another device begins anew.
@@ -55,6 +57,28 @@ func (b *Broker) account(p *ingest.Principal) *account {
 	}
 	b.accounts[key] = fresh
 	return fresh
+}
+
+// admit makes s a session of its principal's account, unless that has too many.
+// A service account that was dropped as idle meanwhile is made anew: whoever
+// disconnects it must find every session.
+func (b *Broker) admit(s *session, p *ingest.Principal) bool {
+	for {
+		a := b.account(p)
+		s.account = a
+		if !a.join(s) {
+			return false
+		}
+		b.mu.Lock()
+		found := b.accounts[a.key] == a
+		b.mu.Unlock()
+		if found || a.deviceID != "" {
+			return true
+		}
+		a.mu.Lock()
+		delete(a.sessions, s)
+		a.mu.Unlock()
+	}
 }
 
 // limit scales a limit of a device to what the account may have.

@@ -2,12 +2,16 @@ package broker
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -124,6 +128,23 @@ type catalog struct {
 	store.Catalog
 	mu      sync.Mutex
 	devices map[string]store.Device
+	keys    map[string]store.APIKey
+}
+
+func (c *catalog) ListAPIKeys(context.Context, store.APIKeyFilter) ([]store.APIKey, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Values(c.keys)), nil
+}
+
+func (c *catalog) APIKey(_ context.Context, id string) (store.APIKey, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k, ok := c.keys[id]
+	if !ok {
+		return k, store.NotFound("API key", id)
+	}
+	return k, nil
 }
 
 func (c *catalog) ListDevices(context.Context, store.DeviceFilter) ([]store.Device, error) {
@@ -167,6 +188,8 @@ type box struct {
 
 	metricsReg *prometheus.Registry
 
+	ahead atomic.Int64 // nanoseconds that the registry's clock is ahead
+
 	mu        sync.Mutex
 	changed   *sync.Cond
 	refused   []Refusal
@@ -179,8 +202,8 @@ func newBox(t testing.TB, change ...func(*Options)) *box {
 	t.Helper()
 	x := &box{t: t, wal: newWAL(t), presence: make(map[uint32]store.Presence), metricsReg: prometheus.NewRegistry()}
 	x.changed = sync.NewCond(&x.mu)
-	x.catalog = &catalog{devices: make(map[string]store.Device)}
-	r, err := ingest.NewRegistry(context.Background(), x.catalog, []byte("key"), time.Now)
+	x.catalog = &catalog{devices: make(map[string]store.Device), keys: make(map[string]store.APIKey)}
+	r, err := ingest.NewRegistry(context.Background(), x.catalog, []byte("key"), x.now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,11 +243,12 @@ func newBox(t testing.TB, change ...func(*Options)) *box {
 	if x.Broker, err = New(o); err != nil {
 		t.Fatal(err)
 	}
-	addr, err := x.Start(context.Background())
-	if err != nil {
+	if err := x.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	x.addr = addr.String()
+	if addr := x.Addr(); addr != nil {
+		x.addr = addr.String()
+	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
@@ -246,6 +270,35 @@ func (x *box) put(d store.Device) {
 	x.catalog.devices[d.ID] = d
 	x.catalog.mu.Unlock()
 	if err := x.registry.Refresh(context.Background(), d.ID); err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+func (x *box) now() time.Time { return time.Now().Add(time.Duration(x.ahead.Load())) }
+
+// putKey makes, or changes, an API key, and answers its secret: s- and its id.
+func (x *box) putKey(k store.APIKey) (secret string) {
+	x.t.Helper()
+	secret = "s-" + k.ID
+	k.Name, k.SecretHash = cmp.Or(k.Name, "of the test"), x.registry.HashSecret([]byte(secret))
+	if err := k.Validate(); err != nil {
+		x.t.Fatal(err)
+	}
+	x.catalog.mu.Lock()
+	x.catalog.keys[k.ID] = k
+	x.catalog.mu.Unlock()
+	if err := x.registry.RefreshKey(context.Background(), k.ID); err != nil {
+		x.t.Fatal(err)
+	}
+	return secret
+}
+
+func (x *box) deleteKey(id string) {
+	x.t.Helper()
+	x.catalog.mu.Lock()
+	delete(x.catalog.keys, id)
+	x.catalog.mu.Unlock()
+	if err := x.registry.RefreshKey(context.Background(), id); err != nil {
 		x.t.Fatal(err)
 	}
 }

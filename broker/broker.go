@@ -3,6 +3,8 @@ package broker
 import (
 	"container/list"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,11 +27,14 @@ type Broker struct {
 	mochi    *mqtt.Server
 	inline   *mqtt.Client
 	listener *listener
-	filters  atomic.Uint64 // changes of filters that match telemetry
+	filters  atomic.Uint64                 // changes of filters that match telemetry
+	roots    atomic.Pointer[x509.CertPool] // what clients are verified against; nil: what the start said
 
 	mu       sync.Mutex
 	accounts map[string]*account
 	live     map[string]*session // by key, the newest
+
+	plain, secure atomic.Value // net.Addr, once bound; asked for while Close waits
 
 	state   sync.Mutex // of Start and Close
 	started bool
@@ -41,6 +46,9 @@ type Broker struct {
 func New(o Options) (*Broker, error) {
 	if o.Submitter == nil || o.Authenticator == nil || o.Devices == nil {
 		return nil, errors.New("make the broker: Submitter, Authenticator and Devices are needed")
+	}
+	if o.ListenTLS != "" && o.TLS == nil {
+		return nil, errors.New("make the broker: ListenTLS needs TLS")
 	}
 	o = o.withDefaults()
 	m := newMetrics()
@@ -94,38 +102,63 @@ func capabilities() *mqtt.Capabilities {
 	return c
 }
 
-// Start binds the address and serves. It answers the real address.
-func (b *Broker) Start(ctx context.Context) (net.Addr, error) {
+// Start binds the addresses and serves; Addr and AddrTLS answer the real ones.
+func (b *Broker) Start(ctx context.Context) error {
 	b.state.Lock()
 	defer b.state.Unlock()
 	if b.started || b.stopped {
-		return nil, errors.New("start the broker: it was started before")
+		return errors.New("start the broker: it was started before")
 	}
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", b.opts.Listen)
+	doors, err := b.bind(ctx)
+	if err == nil {
+		if err = b.mochi.Serve(); err != nil {
+			err = fmt.Errorf("start the broker: %w", err)
+		}
+	}
 	if err != nil {
-		return nil, explainListen(b.opts.Listen, err)
-	}
-	if err := b.mochi.Serve(); err != nil {
-		_ = ln.Close()
-		return nil, fmt.Errorf("start the broker: %w", err)
+		for _, d := range doors {
+			_ = d.Close()
+		}
+		return err
 	}
 	b.started = true
-	b.listener.ln = ln
-	b.listener.wg.Add(1)
-	go b.listener.run()
+	b.listener.open(doors)
 	b.ticking.Go(b.refreshPresence)
-	return ln.Addr(), nil
+	b.ticking.Go(b.reviewLogins)
+	return nil
 }
 
-// Addr answers the address that Start bound; nil before.
-func (b *Broker) Addr() net.Addr {
-	b.state.Lock()
-	defer b.state.Unlock()
-	if !b.started {
-		return nil
+// bind answers the doors that are bound, also with an error.
+func (b *Broker) bind(ctx context.Context) ([]door, error) {
+	var doors []door
+	var lc net.ListenConfig
+	for _, d := range []struct {
+		addr, key string
+		tls       *tls.Config
+		to        *atomic.Value
+	}{{b.opts.Listen, "mqtt.listen", nil, &b.plain}, {b.opts.ListenTLS, "mqtt.tls_listen", b.opts.TLS, &b.secure}} {
+		if d.addr == "" {
+			continue
+		}
+		ln, err := lc.Listen(ctx, "tcp", d.addr)
+		if err != nil {
+			return doors, explainListen(d.addr, d.key, err)
+		}
+		d.to.Store(ln.Addr())
+		doors = append(doors, door{ln, d.tls})
 	}
-	return b.listener.ln.Addr()
+	return doors, nil
+}
+
+// Addr answers where Start listens without TLS; nil: nowhere.
+func (b *Broker) Addr() net.Addr { return addrOf(&b.plain) }
+
+// AddrTLS answers where Start listens with TLS; nil: nowhere.
+func (b *Broker) AddrTLS() net.Addr { return addrOf(&b.secure) }
+
+func addrOf(v *atomic.Value) net.Addr {
+	a, _ := v.Load().(net.Addr) // nil before Start
+	return a
 }
 
 // Close stops accepting and reading, lets the pending acks out until ctx is
@@ -149,27 +182,6 @@ func (b *Broker) Close(ctx context.Context) error {
 		return fmt.Errorf("close the broker: %w", err)
 	}
 	return nil
-}
-
-// Disconnect closes the connections of a device, after its secret changed, or
-// it was retired or deleted. reason becomes the reason of its lifecycle message.
-// What the catalogue says must be in force before.
-func (b *Broker) Disconnect(deviceID, reason string) {
-	b.mu.Lock()
-	a := b.accounts[deviceID]
-	b.mu.Unlock()
-	if a == nil {
-		return
-	}
-	a.mu.Lock()
-	sessions := make([]*session, 0, len(a.sessions))
-	for s := range a.sessions {
-		sessions = append(sessions, s)
-	}
-	a.mu.Unlock()
-	for _, s := range sessions {
-		s.expel(0x98, reason)
-	}
 }
 
 // Connected reports whether a device has a connection.

@@ -2,6 +2,8 @@ package broker
 
 import (
 	"container/list"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"sync"
@@ -14,6 +16,7 @@ import (
 // What the framing of a connection can do wrong, before mochi allocates for it.
 var (
 	errNotConnect   = errors.New("the first packet is not a CONNECT")
+	errHello        = errors.New("the first packet is a handshake of TLS")
 	errConnectBytes = errors.New("CONNECT is larger than 64 KiB")
 	errPacketBytes  = errors.New("packet is larger than 16 MiB")
 	errLength       = errors.New("remaining length has more than four bytes")
@@ -25,12 +28,14 @@ var (
 // packet is allocated that is too large, and it keeps deadlines itself (mochi
 // computes them in 16 bits, and gives none before CONNECT).
 type conn struct {
-	net.Conn
-	l       *listener
-	pending *list.Element // among the sockets without login; guarded by l.mu
+	net.Conn // with TLS, when it came in at that door
+	raw      net.Conn
+	l        *listener
+	pending  *list.Element // among the sockets without login; guarded by l.mu
 
 	// The fields of the goroutine that serves the connection.
 	session *session
+	peer    []*x509.Certificate // of the client, verified; its own first
 	frame   frame
 	held    int64         // of the budget of large packets
 	idle    time.Duration // allowed silence; 0 is forever
@@ -50,8 +55,12 @@ type frame struct {
 	body   int  // bytes until the next packet
 }
 
-func newConn(l *listener, c net.Conn) *conn {
-	return &conn{Conn: c, l: l, frame: frame{shift: -1}, closed: make(chan struct{})}
+func newConn(l *listener, raw net.Conn, secure *tls.Config) *conn {
+	c := &conn{Conn: raw, raw: raw, l: l, frame: frame{shift: -1}, closed: make(chan struct{})}
+	if secure != nil {
+		c.Conn = tls.Server(patient{raw, l.writeTimeout}, secure)
+	}
+	return c
 }
 
 // Read implements net.Conn. When the broker drains it waits until what was
@@ -97,6 +106,9 @@ func (c *conn) advance(p []byte) (int, error) {
 		}
 		if f.shift < 0 {
 			if !f.first && p[i] != 0x10 {
+				if p[i] == helloByte {
+					return i, errHello
+				}
 				return i, errNotConnect
 			}
 			f.length, f.shift = 0, 0
@@ -177,7 +189,9 @@ func (c *conn) SetDeadline(time.Time) error {
 // wake ends a Read that waits for the peer.
 func (c *conn) wake() { _ = c.Conn.SetReadDeadline(time.Unix(1, 0)) }
 
-// Close implements net.Conn.
+// Close implements net.Conn. With TLS it says goodbye first, and waits some
+// seconds for a socket that takes nothing: mochi calls it, and the goroutine
+// that serves the connection.
 func (c *conn) Close() error {
 	err := errClosed
 	c.once.Do(func() {
@@ -187,11 +201,17 @@ func (c *conn) Close() error {
 	return err
 }
 
-// closeFor closes the connection and remembers why. mochi's own Stop may lose
-// the client's will; an error from Read does not.
+// closeFor closes the connection at once and remembers why. mochi's own Stop may
+// lose the client's will; an error from Read does not.
 func (c *conn) closeFor(cause string) {
 	c.cause.CompareAndSwap(nil, &cause)
-	_ = c.Close()
+	c.cut()
+}
+
+// cut is Close that waits for nobody, and ends one that does.
+func (c *conn) cut() {
+	c.once.Do(func() { close(c.closed) })
+	_ = c.raw.Close() // a second time it says that it is closed
 }
 
 // farewell lets pending acks out and says that the server goes.

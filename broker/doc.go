@@ -18,17 +18,24 @@
 //   - QoS 2 publishes are refused, never downgraded in silence. QoS 0 telemetry
 //     is submitted as droppable.
 //   - A device reaches its own subtree org/{org}/device/{id}/ and no other; a
-//     service account publishes telemetry in its organization and reads below
-//     it, as its scopes say. Wills, shared subscriptions, topic aliases and
-//     inherited sessions are judged by the same rule. What is refused is
-//     counted, and told in a few lines, then one a minute, for each user and
-//     kind.
+//     service account publishes telemetry of the devices that its store.Access
+//     sees, and reads below what it sees, as its scopes say. Wills, shared
+//     subscriptions, topic aliases and inherited sessions are judged by the same
+//     rule. What is refused is counted, and told in a few lines, then one a
+//     minute, for each user and kind.
+//   - A service account whose login has lapsed (an API key that was deleted,
+//     changed or expired) is disconnected: at once with DisconnectKey, else
+//     within ReviewInterval.
 //   - A session belongs to {device id}/{client id}: nobody takes over, or
 //     disturbs, the session of another device.
 //   - Storage never depends on a subscription. Subscribers get a copy after
 //     Submit has taken the message; a slow one loses messages, counted.
+//   - A certificate that the door with TLS has verified logs in the device that
+//     it names, and no other. A changed client CA ends the connections that it
+//     does not vouch for.
 //   - No packet of a client ends the process or another's connection. A panic
-//     while one is served closes that connection alone.
+//     while one is served closes that connection alone. A client that is slow to
+//     shake hands holds up nobody, and is closed as one that does not log in.
 //
 // Bounds: sockets (at most half of them without a login, the oldest of those
 // gives way), bytes of a CONNECT, bytes of large packets being read in the whole

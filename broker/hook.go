@@ -115,13 +115,13 @@ func (b *Broker) judgeWill(s *session, w mqtt.Will) mqtt.Will {
 	if b.listener.draining.Load() {
 		return none
 	}
-	switch r, id := s.access.publish(w.TopicName); r {
+	switch r, org, id := s.access.publish(w.TopicName); r {
 	case routeDenied:
 		return none
 	case routeTelemetry:
 		// It enters by the same door as all telemetry, and at once: it says
 		// when the connection ended. Nobody waits for an ack.
-		s.in, s.warned = inbound{route: r, deviceID: id}, true
+		s.in, s.warned = inbound{route: r, orgID: org, deviceID: id}, true
 		if s.submit(w.Payload) {
 			b.fanOut(s, packets.Packet{
 				FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: w.Qos},
@@ -150,7 +150,7 @@ func (h *hook) OnWillSent(cl *mqtt.Client, pk packets.Packet) {
 	if s == nil || pk.Connect.WillProperties.WillDelayInterval == 0 {
 		return
 	}
-	if r, _ := s.access.publish(pk.TopicName); r == routeLifecycle {
+	if r, _, _ := s.access.publish(pk.TopicName); r == routeLifecycle {
 		s.account.correct()
 	}
 }

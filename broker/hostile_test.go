@@ -266,7 +266,7 @@ func TestTakenPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = b.Start(context.Background())
+	err = b.Start(context.Background())
 	if err == nil {
 		t.Fatal("listens on a taken port")
 	}

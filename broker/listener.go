@@ -3,6 +3,7 @@ package broker
 import (
 	"container/list"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,8 +14,8 @@ import (
 	"time"
 )
 
-// listener accepts sockets and serves each on a goroutine that survives a
-// panic.
+// listener accepts sockets, at one door or two, and serves each on a goroutine
+// that survives a panic.
 type listener struct {
 	serve        func(*conn) error  // until the connection ends
 	ended        func(*conn, error) // after serve, or its panic
@@ -26,7 +27,7 @@ type listener struct {
 	writeTimeout time.Duration
 	large        *budget
 
-	ln       net.Listener
+	doors    []door
 	draining atomic.Bool
 	stopped  chan struct{} // closed with draining
 	hurry    chan struct{} // closed when the grace of draining is over
@@ -38,18 +39,31 @@ type listener struct {
 	pending *list.List // of *conn without login, oldest first
 }
 
+// door is where sockets come in.
+type door struct {
+	net.Listener
+	tls *tls.Config // nil: there is none
+}
+
 // errPanic is what serving a connection came to when it panicked.
 var errPanic = errors.New("panic while serving the connection")
 
-func (l *listener) run() {
-	defer l.wg.Done()
+// open serves what comes in at the doors.
+func (l *listener) open(doors []door) {
+	l.doors = doors
+	for _, d := range doors {
+		l.wg.Go(func() { l.run(d) })
+	}
+}
+
+func (l *listener) run(d door) {
 	const first, longest = 5 * time.Millisecond, time.Second
 	wait := first
 	for {
-		c, err := l.ln.Accept()
+		c, err := d.Accept()
 		if err == nil {
 			wait = first
-			l.admit(c)
+			l.admit(c, d.tls)
 			continue
 		}
 		if l.draining.Load() {
@@ -67,9 +81,10 @@ func (l *listener) run() {
 }
 
 // admit serves a new socket. When there are too many without a login the oldest
-// of them gives way: a client that means to log in has done so by then.
-func (l *listener) admit(raw net.Conn) {
-	c := newConn(l, raw)
+// of them gives way: a client that means to log in has done so by then. It never
+// waits for a client: a handshake is part of being served.
+func (l *listener) admit(raw net.Conn, secure *tls.Config) {
+	c := newConn(l, raw, secure)
 	l.mu.Lock()
 	if l.draining.Load() {
 		l.mu.Unlock()
@@ -130,6 +145,9 @@ func (l *listener) survive(c *conn) (err error) {
 			err = errPanic
 		}
 	}()
+	if err := c.handshake(); err != nil {
+		return err
+	}
 	return l.serve(c)
 }
 
@@ -152,7 +170,9 @@ func (l *listener) close(ctx context.Context) error {
 		return nil
 	}
 	close(l.stopped)
-	_ = l.ln.Close()
+	for _, d := range l.doors {
+		_ = d.Close()
+	}
 	l.mu.Lock()
 	for c := range l.conns {
 		if c.pending != nil {

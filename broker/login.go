@@ -12,6 +12,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"tidegate/ingest"
+	"tidegate/store"
 )
 
 var errLogin = errors.New("login refused")
@@ -30,27 +31,28 @@ func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	if !ok {
 		return errLogin
 	}
-	user := string(pk.Connect.Username)
-	p, err := b.opts.Authenticator.Login(user, pk.Connect.Password)
-	if err != nil || user == "" {
+	k := credentialsOf(c, &pk)
+	p, refused := b.identify(k)
+	if p == nil {
 		b.metrics.loginsRefused.WithLabelValues("credentials").Inc()
-		b.refuse(Refusal{Kind: "login", User: user, Line: loginLine(user, pk.Connect.PasswordFlag, c.RemoteAddr())})
-		return b.refuseConnect(cl, packets.ErrBadUsernameOrPassword, v3BadLogin)
+		b.refuse(Refusal{Kind: "login", User: withoutSecret(k.name()), Line: refused})
+		return b.refuseConnect(cl, packets.ErrBadUsernameOrPassword, k.v3Code())
 	}
 	s := &session{
-		b: b, conn: c, client: cl, access: accessOf(p), name: p.Name, user: strings.Clone(user),
-		v5: cl.Properties.ProtocolVersion == 5, secret: pk.Connect.Password,
+		b: b, conn: c, client: cl, access: accessOf(p), name: p.Name, user: strings.Clone(k.name()),
+		v5: cl.Properties.ProtocolVersion == 5, credentials: k,
 		greeted: make(chan struct{}), done: make(chan struct{}),
 	}
 	if p.Device != nil {
 		s.uid = p.Device.UID
+	} else {
+		s.service = p
 	}
 	if refused := b.checkWill(cl, s); refused != nil {
 		return refused
 	}
-	s.account = b.account(p)
-	s.key = s.account.key + "/" + cl.ID // one allocation: the CONNECT packet is not kept
-	if !s.account.join(s) {
+	s.key = accountKey(p) + "/" + cl.ID // a copy: the CONNECT packet is not kept
+	if !b.admit(s, p) {
 		b.metrics.loginsRefused.WithLabelValues("connections").Inc()
 		b.refuse(s.refusal("limit", "opened more than "+strconv.Itoa(s.account.limit(maxSessions))+" connections at once; close some, or give each program a login of its own"))
 		return b.refuseConnect(cl, packets.ErrQuotaExceeded, v3ServerUnavailable)
@@ -84,7 +86,7 @@ func (b *Broker) checkWill(cl *mqtt.Client, s *session) error {
 	if w.Flag == 0 {
 		return nil
 	}
-	if r, _ := s.access.publish(w.TopicName); r == routeDenied || strings.ContainsAny(w.TopicName, "+#") {
+	if r, _, _ := s.access.publish(w.TopicName); r == routeDenied || strings.ContainsAny(w.TopicName, "+#") {
 		b.metrics.loginsRefused.WithLabelValues("will").Inc()
 		b.refuse(s.refusal("will", "has a will on "+shown(w.TopicName, maxTopicShown)+"; allowed "+s.access.allowed(true)))
 		return b.refuseConnect(cl, packets.ErrNotAuthorized, v3NotAuthorized)
@@ -124,10 +126,10 @@ func (h *hook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 	b.register(s)
 	s.conn.l.login(s.conn)
 	// Whoever revoked the secret meanwhile did not find this session yet.
-	if _, err := b.opts.Authenticator.Login(s.user, s.secret); err != nil {
+	if p, _ := b.identify(s.credentials); p == nil || !s.is(p) || s.lapsed() {
 		s.conn.closeFor("credentials_changed")
 	}
-	s.secret = nil
+	s.credentials = nil
 	b.judgeInherited(s)
 }
 
@@ -173,13 +175,31 @@ func (s *session) refusal(kind, what string) Refusal {
 	}
 }
 
+// blankedSecret stands for the secret of an API key.
+const blankedSecret = ".…"
+
+// withoutSecret answers what may be shown of a user name: somebody may have taken
+// a whole API key for one.
+func withoutSecret(user string) string {
+	if id, _, ok := store.ParseKeyText(user); ok {
+		return id + blankedSecret
+	}
+	return user
+}
+
 func loginLine(user string, password bool, from net.Addr) string {
 	switch {
 	case user == "":
 		return "refused: login without a user name from " + from.String() +
 			"; the MQTT user name is the device's id or serial number, the password its secret"
+	case strings.HasSuffix(user, blankedSecret):
+		return "refused: login of user " + quoted(user) + " from " + from.String() +
+			"; an API key's user name is its id alone, what stands before the dot, and the password is the rest or all of it"
 	case !password:
 		return "refused: login of user " + quoted(user) + " from " + from.String() + " without a password; it is the device's secret"
+	case store.IsKeyID(user):
+		return "refused: login of user " + quoted(user) + " from " + from.String() +
+			"; no API key has this id, or it has expired, or the secret is another. Fix: tidegate apikey ls shows the keys; a lost secret needs a new key"
 	}
 	return "refused: login of user " + quoted(user) + " from " + from.String() +
 		"; no active device has this id or serial number, or the secret is another. Fix: tidegate device ls shows the devices; tidegate device set --id " +

@@ -11,6 +11,7 @@ type metrics struct {
 	sockets       prometheus.Gauge
 	sessions      prometheus.Gauge
 	socketsClosed *prometheus.CounterVec
+	handshakes    *prometheus.CounterVec
 	logins        prometheus.Counter
 	loginsRefused *prometheus.CounterVec
 	telemetry     [2]prometheus.Counter // by QoS
@@ -38,6 +39,7 @@ func newMetrics() *metrics {
 		sockets:       gauge("sockets_open", "Sockets open, those that have not logged in included."),
 		sessions:      gauge("connections_open", "Connections that are logged in."),
 		socketsClosed: counters("sockets_closed_total", "Sockets closed before they logged in.", "reason"),
+		handshakes:    counters("tls_handshakes_total", "Handshakes at the door with TLS, and what came of them.", "result"),
 		logins:        counter("logins_total", "Logins accepted."),
 		loginsRefused: counters("logins_refused_total", "Logins refused.", "reason"),
 		refused:       counters("refused_total", "Publishes and subscriptions refused.", "reason"),
@@ -70,7 +72,7 @@ func (m *metrics) register(reg prometheus.Registerer, overdue *int64) error {
 		Help: "QoS 1 messages not kept for a subscriber that has too many un-acked ones.",
 	}, func() float64 { return float64(atomic.LoadInt64(overdue)) })
 	for _, c := range []prometheus.Collector{
-		m.sockets, m.sessions, m.socketsClosed, m.logins, m.loginsRefused,
+		m.sockets, m.sessions, m.socketsClosed, m.handshakes, m.logins, m.loginsRefused,
 		m.published, m.refused, m.resent, m.acks, m.ackSeconds, m.dropped, m.panics, inflight,
 	} {
 		if err := reg.Register(c); err != nil {

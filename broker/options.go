@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"time"
 
@@ -21,6 +22,11 @@ type Submitter interface {
 // microseconds: it runs twice for a login.
 type Authenticator interface {
 	Login(name string, secret []byte) (*ingest.Principal, error)
+	// Current reports whether a service account that logged in before would do
+	// so again, and be the same.
+	Current(p *ingest.Principal) bool
+	// LoginCertificate answers the device that a verified certificate names.
+	LoginCertificate(name string) (*ingest.Principal, error)
 }
 
 // Devices finds the device that a service account speaks for.
@@ -31,8 +37,10 @@ type Devices interface {
 // Options is what a Broker needs. The sinks must neither block nor
 // call the broker.
 type Options struct {
-	Listen         string // host:port
-	MaxConnections int    // sockets at once, those that have not logged in included; 0: 20,000
+	Listen         string      // host:port; empty: there is no door without TLS
+	ListenTLS      string      // host:port; empty: there is no door with TLS
+	TLS            *tls.Config // of the door with TLS; it asks clients for certificates, or does not
+	MaxConnections int         // sockets at once, those that have not logged in included; 0: 20,000
 
 	Submitter     Submitter
 	Authenticator Authenticator
@@ -51,10 +59,11 @@ type Options struct {
 	Registerer prometheus.Registerer // nil: no metrics
 	Now        ingest.Clock          // nil: time.Now
 
-	ConnectTimeout   time.Duration // from accept to login; 0: 5 s
+	ConnectTimeout   time.Duration // from accept to login, the handshake of TLS included; 0: 5 s
 	WriteTimeout     time.Duration // a socket that takes nothing for so long is closed; 0: 10 s
 	WindowWait       time.Duration // see the package comment; 0: 15 s
 	PresenceInterval time.Duration // 0: 30 s
+	ReviewInterval   time.Duration // a service account may go on for so long after it lapsed; 0: 30 s
 }
 
 // What a connection or a principal may have.
@@ -99,6 +108,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.WriteTimeout, 10*time.Second)
 	setDefault(&o.WindowWait, 15*time.Second)
 	setDefault(&o.PresenceInterval, 30*time.Second)
+	setDefault(&o.ReviewInterval, 30*time.Second)
 	return o
 }
 

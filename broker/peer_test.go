@@ -49,7 +49,7 @@ type connect struct {
 	willTopic, will    string
 	willQos            byte
 	level              byte // protocol level, when not 4 or 5
-	noUser             bool
+	noUser, noPassword bool
 }
 
 func str(s string) []byte { return append(binary.BigEndian.AppendUint16(nil, uint16(len(s))), s...) }
@@ -93,6 +93,9 @@ func (c connect) packet(v5 bool) []byte {
 	if !c.noUser {
 		flags |= 0xC0
 	}
+	if c.noPassword {
+		flags &^= 0x40
+	}
 	b := append(str(name), level, flags)
 	b = binary.BigEndian.AppendUint16(b, c.keep)
 	if v5 {
@@ -110,7 +113,10 @@ func (c connect) packet(v5 bool) []byte {
 		b = append(append(b, str(c.willTopic)...), str(c.will)...)
 	}
 	if !c.noUser {
-		b = append(append(b, str(c.user)...), str(c.password)...)
+		b = append(b, str(c.user)...)
+		if !c.noPassword {
+			b = append(b, str(c.password)...)
+		}
 	}
 	return frameOf(0x10, b)
 }

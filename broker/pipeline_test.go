@@ -26,6 +26,7 @@ type (
 func (noSeries) Bind(store.Bounds) error { return nil }
 func (noSeries) Applied() uint64         { return 0 }
 func (noState) Bind(store.Bounds) error  { return nil }
+func (noState) Applied() uint64          { return 0 }
 
 // durable is a box whose submitter is the pipeline over a real log.
 func durable(t *testing.T, o buffer.Options) (*box, *buffer.Log, string) {

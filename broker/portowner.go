@@ -14,9 +14,10 @@ import (
 
 // explainListen adds the likely owner and the way out to the error of a taken
 // port.
-func explainListen(addr string, err error) error {
+func explainListen(addr, key string, err error) error {
+	env := "TIDEGATE_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 	if !errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("listen for MQTT on %s: %w; set TIDEGATE_MQTT_LISTEN or mqtt.listen", addr, err)
+		return fmt.Errorf("listen for MQTT on %s: %w; set %s or %s", addr, err, env, key)
 	}
 	by := ""
 	if _, p, err := net.SplitHostPort(addr); err == nil {
@@ -26,7 +27,7 @@ func explainListen(addr string, err error) error {
 			}
 		}
 	}
-	return fmt.Errorf("listen for MQTT on %s: the port is taken%s: stop that program, or choose another port with TIDEGATE_MQTT_LISTEN=127.0.0.1:1884 or mqtt.listen in config.yaml: %w", addr, by, err)
+	return fmt.Errorf("listen for MQTT on %s: the port is taken%s: stop that program, or choose another port with %s=127.0.0.1:1884 or %s in config.yaml: %w", addr, by, env, key, err)
 }
 
 // PortOwner names the process that listens on a TCP port, such as

@@ -73,7 +73,7 @@ func (b *Broker) readPublish(s *session, pk packets.Packet) (packets.Packet, err
 	if pk.PublishValidate(0) != packets.CodeSuccess {
 		return pk, nil // mochi finds the same, and says so
 	}
-	s.in.route, s.in.deviceID = s.access.publish(pk.TopicName)
+	s.in.route, s.in.orgID, s.in.deviceID = s.access.publish(pk.TopicName)
 	reason := "topic"
 	if s.in.route == routeDenied {
 		b.refuse(s.refusal("publish", "published to "+shown(pk.TopicName, maxTopicShown)+"; allowed "+s.access.allowed(true)))

@@ -20,12 +20,14 @@ type session struct {
 	client  *mqtt.Client
 	account *account
 	access  access
-	name    string // principal
-	user    string // as it logged in
-	uid     uint32 // of a device
-	key     string // mochi's client id
+	name    string            // principal
+	service *ingest.Principal // nil of a device
+	user    string            // as it logged in
+	uid     uint32            // of a device
+	key     string            // mochi's client id
 	v5      bool
-	secret  []byte // until the session is registered
+
+	credentials *credentials // until the session is registered
 
 	acks acks
 
@@ -51,6 +53,7 @@ type session struct {
 // inbound is the PUBLISH being processed, from OnPacketRead to OnPublish.
 type inbound struct {
 	route    route
+	orgID    string
 	deviceID string
 	id       uint16
 	qos      byte
@@ -114,7 +117,7 @@ func (s *session) expel(code byte, cause string) {
 		case <-time.After(time.Second): // a stuck socket is not worth more
 		}
 	}
-	_ = s.conn.Close()
+	s.conn.cut()
 }
 
 // outcome names why a connection ended.
@@ -189,6 +192,9 @@ func (s *session) submit(payload []byte) bool {
 	}
 	if s.access.deviceID == "" {
 		m.DeviceID = strings.Clone(in.deviceID) // the payload may be cut; the packet is not kept
+		if m.OrgID == "" {
+			m.OrgID = strings.Clone(in.orgID)
+		}
 		m.UID, _ = b.opts.Devices.Lookup(m.OrgID, m.DeviceID)
 	}
 	if in.qos > 0 {

@@ -255,7 +255,7 @@ func TestInheritedSessionIsJudged(t *testing.T) {
 	if !ok {
 		t.Fatal("no stored session")
 	}
-	s := &session{key: cl.ID, access: access{orgID: "other", prefix: "org/other/", read: true}}
+	s := &session{key: cl.ID, access: accountWith(store.Access{Actions: store.ActionRead, OrgID: "other"})}
 	x.judgeInherited(s)
 	if n, m := cl.State.Inflight.Len(), cl.State.Subscriptions.Len(); n != 0 || m != 0 {
 		t.Errorf("%d messages and %d subscriptions left", n, m)

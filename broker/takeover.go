@@ -59,6 +59,7 @@ func (b *Broker) superseded(s *session) bool {
 func (b *Broker) ended(c *conn, err error) {
 	s := c.session
 	if s == nil {
+		b.stranger(c, err)
 		return
 	}
 	s.acks.breakOff()

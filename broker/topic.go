@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"strconv"
 	"strings"
 
 	"tidegate/ingest"
@@ -19,70 +20,112 @@ const (
 
 // access is what a principal may reach. It does not change while connected.
 type access struct {
-	orgID    string
-	deviceID string // empty for a service account
-	prefix   string // "org/{org}/device/{id}/" of a device, "org/{org}/" of a service account
-	ingest   bool
-	read     bool
+	orgID    string       // empty for a service account of all organizations
+	deviceID string       // empty for a service account
+	prefix   string       // "org/{org}/device/{id}/" of a device
+	may      store.Access // of a service account
 }
 
 func accessOf(p *ingest.Principal) access {
 	if d := p.Device; d != nil {
 		return access{orgID: d.OrgID, deviceID: d.ID, prefix: "org/" + d.OrgID + "/device/" + d.ID + "/"}
 	}
-	return access{orgID: p.OrgID, prefix: "org/" + p.OrgID + "/", ingest: p.Ingest, read: p.Read}
+	return access{orgID: p.OrgID, may: p.Access}
 }
 
 // publish answers what a publish on topic is, and whose telemetry it carries.
-func (a *access) publish(topic string) (r route, deviceID string) {
-	rest, ok := strings.CutPrefix(topic, a.prefix)
-	if !ok || rest == "" {
-		return routeDenied, ""
-	}
+func (a *access) publish(topic string) (r route, orgID, deviceID string) {
 	if a.deviceID != "" {
-		switch rest {
-		case "telemetry":
-			return routeTelemetry, a.deviceID
-		case "lifecycle":
-			return routeLifecycle, a.deviceID
+		rest, ok := strings.CutPrefix(topic, a.prefix)
+		switch {
+		case !ok || rest == "":
+			return routeDenied, "", ""
+		case rest == "telemetry":
+			return routeTelemetry, a.orgID, a.deviceID
+		case rest == "lifecycle":
+			return routeLifecycle, a.orgID, a.deviceID
 		}
-		return routeOther, a.deviceID
+		return routeOther, a.orgID, a.deviceID
 	}
-	if !a.ingest {
-		return routeDenied, ""
+	org, id, rest := subtree(topic)
+	if rest != "telemetry" || !isLevel(org) || !isLevel(id) || !a.may.May(store.ActionIngest) || !a.may.SeesDevice(org, id) {
+		return routeDenied, "", ""
 	}
-	rest, ok = strings.CutPrefix(rest, "device/")
-	if !ok {
-		return routeDenied, ""
-	}
-	id, ok := strings.CutSuffix(rest, "/telemetry")
-	if !ok || len(id) > store.MaxIDLength || id == "" || strings.IndexByte(id, '/') >= 0 {
-		return routeDenied, ""
-	}
-	return routeTelemetry, id
+	return routeTelemetry, org, id
 }
 
 // reads reports whether the filter, or topic, lies wholly within what the
-// principal may read.
+// principal may read. An id is never a wildcard, and what is not seen is never
+// matched by one.
 func (a *access) reads(filter string) bool {
-	if a.deviceID == "" && !a.read {
+	filter = unshared(filter)
+	if a.deviceID != "" {
+		return len(filter) > len(a.prefix) && strings.HasPrefix(filter, a.prefix)
+	}
+	below, ok := strings.CutPrefix(filter, "org/")
+	if !ok || below == "" || !a.may.May(store.ActionRead) {
 		return false
 	}
-	filter = unshared(filter)
-	return len(filter) > len(a.prefix) && strings.HasPrefix(filter, a.prefix)
+	if a.may.Whole() {
+		return true
+	}
+	org, below, _ := strings.Cut(below, "/")
+	if below != "" && a.may.SeesOrg(org) {
+		return true
+	}
+	org, id, rest := subtree(filter)
+	return rest != "" && a.may.SeesDevice(org, id)
 }
+
+// subtree takes org/{org}/device/{id}/{rest} apart; rest is empty when topic, or
+// filter, does not lie below a device's subtree.
+func subtree(topic string) (org, id, rest string) {
+	topic, ok := strings.CutPrefix(topic, "org/")
+	if !ok {
+		return "", "", ""
+	}
+	org, topic, _ = strings.Cut(topic, "/")
+	if topic, ok = strings.CutPrefix(topic, "device/"); !ok {
+		return "", "", ""
+	}
+	id, rest, _ = strings.Cut(topic, "/")
+	return org, id, rest
+}
+
+// isLevel reports whether s has the length of an id. Whose it is the pipeline
+// finds out: what nobody is called becomes a dead letter.
+func isLevel(s string) bool { return s != "" && len(s) <= store.MaxIDLength }
 
 // allowed names what a may reach, for a refusal's line.
 func (a *access) allowed(write bool) string {
-	switch {
-	case a.deviceID != "":
-		return a.prefix + "#"
-	case write && a.ingest:
-		return a.prefix + "device/+/telemetry"
-	case !write && a.read:
+	if a.deviceID != "" {
 		return a.prefix + "#"
 	}
-	return "nothing"
+	action, tail := store.ActionRead, "#"
+	if write {
+		action, tail = store.ActionIngest, "telemetry"
+	}
+	org := "org/" + a.orgID + "/"
+	if a.may.AllOrgs {
+		org = "org/+/"
+	}
+	switch {
+	case !a.may.May(action):
+		return "nothing, for want of the scope " + strings.Join(action.Names(), "")
+	case a.may.Devices == nil && write:
+		return org + "device/+/" + tail
+	case a.may.Devices == nil && a.may.AllOrgs:
+		return "org/#"
+	case a.may.Devices == nil:
+		return org + tail
+	case len(a.may.Devices) == 0:
+		return "nothing"
+	}
+	s := org + "device/" + a.may.Devices[0] + "/" + tail
+	if n := len(a.may.Devices) - 1; n > 0 {
+		s += ", and the same of " + strconv.Itoa(n) + " more devices"
+	}
+	return s
 }
 
 // unshared strips $share/{group}/ from a filter. The prefix is compared without

@@ -25,6 +25,13 @@ func (p *program) backupVerb() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		s, err := cl.Status(ctx)
+		if err != nil {
+			return err
+		}
+		if s.Database != nil {
+			p.warn("the readings are in MongoDB, and not in this backup: make a dump of them when it is done, such as with mongodump --db %s. A dump made before it would lack what the backup takes for stored", s.Database.Name)
+		}
 		g := p.newProgress(0)
 		defer g.done()
 		told := func(n int64) { g.set(n, config.FormatSize(n>>20<<20)+" written") }
@@ -48,7 +55,8 @@ func (p *program) backupVerb() *cobra.Command {
 		return p.object(map[string]any{"file": name, "bytes": n}, field{"file", name}, field{"bytes", n})
 	})
 	c.Long = c.Short + " (default: tidegate-TIME.backup in the working folder; - is standard output).\n\n" +
-		"`tidegate restore FILE --data DIR` verifies and unpacks it. It holds secrets: keep it like a key."
+		"`tidegate restore FILE --data DIR` verifies and unpacks it. It holds secrets: keep it like a key.\n" +
+		"With MongoDB the readings are not in it: make a dump with mongodump afterwards, and restore both."
 	c.Args = cobra.MaximumNArgs(1)
 	c.Flags().BoolVar(&force, "force", false, "replace the file if it exists")
 	return c

@@ -24,21 +24,13 @@ func (p *program) calibrationLs() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		col := func(name string, cell func(client.Calibration) any) column[client.Calibration] {
-			return column[client.Calibration]{name, cell}
-		}
 		l := newLister(p,
 			col("number", func(c client.Calibration) any { return c.Number }),
 			col("scaling", func(c client.Calibration) any { return c.Scaling }),
 			col("offset", func(c client.Calibration) any { return c.Offset }),
 			col("effectiveFrom", func(c client.Calibration) any { return since(c) }),
 			col("createdAt", func(c client.Calibration) any { return c.CreatedAt }))
-		for _, c := range list.Items {
-			if err := l.item(c); err != nil {
-				return err
-			}
-		}
-		return l.end("")
+		return l.all(list.Items)
 	})
 	portFlags(c, &device, &number)
 	return c

@@ -1,10 +1,14 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -77,7 +81,7 @@ func Main(pr Process) int {
 		return exitOK
 	}
 	code := p.code(err)
-	if code == exitUnreachable {
+	if errors.Is(err, client.ErrUnreachable) {
 		err = p.unserved(err)
 	}
 	text := err.Error()
@@ -99,6 +103,8 @@ type program struct {
 	Process
 	dir     string // --data
 	output  string // -o
+	server  string // --server; empty: the one that serves dir
+	caFile  string // --ca
 	started bool   // the arguments were understood
 }
 
@@ -110,15 +116,21 @@ func usage(format string, args ...any) error { return usageError{fmt.Errorf(form
 // configError is a fault of the configuration.
 type configError struct{ error }
 
+// awayError says that a database is not reachable.
+type awayError struct{ error }
+
+func (e awayError) Unwrap() error { return e.error }
+
 func (p *program) code(err error) int {
 	var ue usageError
 	var ce configError
+	var ae awayError
 	switch {
 	case !p.started || errors.As(err, &ue):
 		return exitUsage
 	case errors.As(err, &ce):
 		return exitConfig
-	case errors.Is(err, client.ErrUnreachable):
+	case errors.Is(err, client.ErrUnreachable), errors.As(err, &ae):
 		return exitUnreachable
 	}
 	return exitFailed
@@ -126,6 +138,9 @@ func (p *program) code(err error) int {
 
 // unserved says how to start what cannot be reached.
 func (p *program) unserved(err error) error {
+	if at := p.elsewhere(); at != "" {
+		return fmt.Errorf("no server answers at %s: %w", at, err)
+	}
 	if _, statErr := os.Stat(p.socket()); statErr == nil && errors.Is(err, os.ErrPermission) {
 		return fmt.Errorf("%s belongs to another user: run this as the user that serves %s", p.socket(), p.dir)
 	}
@@ -134,8 +149,23 @@ func (p *program) unserved(err error) error {
 
 func (p *program) socket() string { return filepath.Join(p.dir, "admin.sock") }
 
-// connect answers a client of the server that serves the data folder.
+// The environment of the command line, beside the settings.
+const (
+	serverVariable = "TIDEGATE_SERVER"
+	keyVariable    = "TIDEGATE_API_KEY"
+	caVariable     = "TIDEGATE_CA"
+)
+
+// elsewhere answers the server that the flag or the environment names; empty:
+// the one that serves the data folder.
+func (p *program) elsewhere() string { return cmp.Or(p.server, p.getenv(serverVariable)) }
+
+// connect answers a client of the server that serves the data folder, or of the
+// one elsewhere.
 func (p *program) connect() (*client.Client, error) {
+	if p.elsewhere() != "" {
+		return p.connectElsewhere()
+	}
 	socket := p.socket()
 	// The kernel takes 107 bytes; a path below the working folder is shorter.
 	if len(socket) > 100 {
@@ -151,6 +181,30 @@ func (p *program) connect() (*client.Client, error) {
 	return client.New(client.Options{Socket: socket, UserAgent: "tidegate-cli/" + p.Version})
 }
 
+// connectElsewhere answers a client that has an API key.
+func (p *program) connectElsewhere() (*client.Client, error) {
+	o := client.Options{BaseURL: p.elsewhere(), Token: p.getenv(keyVariable), UserAgent: "tidegate-cli/" + p.Version}
+	if o.Token == "" {
+		return nil, usage("--server needs an API key: make one on the box with `tidegate apikey add --name NAME --scopes read,write`, and put it into %s", keyVariable)
+	}
+	if file := cmp.Or(p.caFile, p.getenv(caVariable)); file != "" {
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("--ca: %w", err)
+		}
+		o.Roots = x509.NewCertPool()
+		if !o.Roots.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("--ca %s: no certificate in PEM is in it", file)
+		}
+	}
+	if u, err := url.Parse(o.BaseURL); err == nil && u.Scheme == "http" {
+		if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && !ip.IsLoopback() {
+			p.warn("the API key goes over the network in the clear: name the server as https://, see TLS in the README")
+		}
+	}
+	return client.New(o)
+}
+
 // getenv answers a variable of the process's environment.
 func (p *program) getenv(name string) string {
 	v := ""
@@ -164,17 +218,30 @@ func (p *program) getenv(name string) string {
 
 // settings loads the configuration: --config FILE, else DIR/config.yaml.
 func (p *program) settings(file string, flags map[string]string) (config.Config, []string, error) {
+	c, warnings, err := config.Load(p.sources(file, flags))
+	if err != nil {
+		return c, warnings, configError{err}
+	}
+	return c, warnings, nil
+}
+
+func (p *program) sources(file string, flags map[string]string) config.Sources {
 	if file == "" {
 		own := filepath.Join(p.dir, "config.yaml")
 		if _, err := os.Stat(own); err == nil {
 			file = own
 		}
 	}
-	c, warnings, err := config.Load(config.Sources{DefaultYAML: p.Config, File: file, Environ: p.Environ, Flags: flags})
-	if err != nil {
-		return c, warnings, configError{err}
+	return config.Sources{DefaultYAML: p.Config, File: file, Environ: p.Environ, Flags: flags}
+}
+
+// placed says where the setting was given that is at fault, if it is one.
+func placed(err error, s config.Sources) error {
+	var f *config.Fault
+	if !errors.As(err, &f) {
+		return err
 	}
-	return c, warnings, nil
+	return configError{fmt.Errorf("%s%w", config.Place(s, f.Key), err)}
 }
 
 // built answers when the program was built; zero: unknown.

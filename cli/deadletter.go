@@ -54,9 +54,6 @@ func (p *program) deadletterLs() *cobra.Command {
 			return err
 		}
 		q := client.DeadLetterQuery{OrgID: f.org, DeviceID: f.device, Reason: store.Reason(f.reason), From: f.from.Time, To: f.to.Time}
-		col := func(name string, cell func(store.DeadLetter) any) column[store.DeadLetter] {
-			return column[store.DeadLetter]{name, cell}
-		}
 		l := newLister(p,
 			col("id", func(d store.DeadLetter) any { return d.ID }),
 			col("receivedAt", func(d store.DeadLetter) any { return d.ReceivedAt }),

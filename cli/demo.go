@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tidegate/cli/config"
 	"tidegate/cli/gateway"
 )
 
@@ -63,7 +64,7 @@ func (d *demo) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.seed(ctx); err != nil {
+	if err := d.seed(ctx, cfg); err != nil {
 		return err
 	}
 	o := p.gatewayOptions(cfg, warnings)
@@ -87,6 +88,7 @@ func (d *demo) run(ctx context.Context) error {
 		cancel(err)
 		<-simulated
 	}
+	err = placed(err, p.sources("", set))
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		return cause
 	}
@@ -101,14 +103,14 @@ func (d *demo) addresses() (map[string]string, error) {
 		return nil, err
 	}
 	set := map[string]string{}
-	for path, a := range map[string]struct{ listen, variable string }{
-		"http.listen": {cfg.HTTP.Listen, "TIDEGATE_HTTP_LISTEN"},
-		"mqtt.listen": {cfg.MQTT.Listen, "TIDEGATE_MQTT_LISTEN"},
+	for path, listen := range map[string]string{
+		"http.listen": cfg.HTTP.Listen, "http.tls_listen": cfg.HTTP.TLSListen,
+		"mqtt.listen": cfg.MQTT.Listen, "mqtt.tls_listen": cfg.MQTT.TLSListen,
 	} {
-		if d.p.getenv(a.variable) != "" {
+		if listen == "" || d.p.getenv("TIDEGATE_"+strings.ToUpper(strings.ReplaceAll(path, ".", "_"))) != "" {
 			continue
 		}
-		_, port, err := net.SplitHostPort(a.listen)
+		_, port, err := net.SplitHostPort(listen)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
@@ -120,7 +122,7 @@ func (d *demo) addresses() (map[string]string, error) {
 func (d *demo) file() string { return filepath.Join(d.p.dir, "secrets", "demo.json") }
 
 // seed fills an empty folder, and reads what an earlier run has made up.
-func (d *demo) seed(ctx context.Context) error {
+func (d *demo) seed(ctx context.Context, cfg config.Config) error {
 	b, err := os.ReadFile(d.file())
 	if err == nil {
 		if err := json.Unmarshal(b, &d.seeded); err != nil {
@@ -138,7 +140,7 @@ func (d *demo) seed(ctx context.Context) error {
 	var random [10]byte
 	_, _ = rand.Read(random[:]) // never fails: see crypto/rand
 	password := strings.ToLower(base32.StdEncoding.EncodeToString(random[:]))
-	r, err := gateway.Init(ctx, gateway.InitOptions{Dir: d.p.dir, AdminEmail: "admin@example.org", AdminPassword: password, Sample: true})
+	r, err := gateway.Init(ctx, gateway.InitOptions{Dir: d.p.dir, Config: cfg, AdminEmail: "admin@example.org", AdminPassword: password, Sample: true})
 	if err != nil {
 		return err
 	}
@@ -177,7 +179,7 @@ func (d *demo) simulate(ctx context.Context, a gateway.Addrs) error {
 	if err != nil {
 		return err
 	}
-	s := &simulation{cl: cl, org: d.seeded.OrgID, prefix: "demo", devices: d.devices, every: time.Second, seed: 1, warn: d.p.warn}
+	s := &simulation{cl: cl, org: d.seeded.OrgID, prefix: "demo", devices: d.devices, every: time.Second, seed: 1, warn: d.p.warn, door: d.p.doorOf}
 	var shown error
 	err = s.run(ctx, func() { shown = d.show(a) })
 	return errors.Join(err, shown)
@@ -190,11 +192,19 @@ func (d *demo) show(a gateway.Addrs) error {
 		tail += " --data " + d.p.dir
 	}
 	s := d.seeded
-	if s.Email == "" {
-		return d.p.print(fmt.Sprintf("\nhttp://%s\n%s\n", fromOutside(a.HTTP), tail))
+	page := "http://" + fromOutside(a.HTTP)
+	if a.HTTPS != "" {
+		page = "https://" + fromOutside(a.HTTPS)
 	}
-	return d.p.print(fmt.Sprintf("\nhttp://%s  login %s  password %s\n%s\n%s\n", fromOutside(a.HTTP), s.Email, s.Password,
-		publishLine(fromOutside(a.MQTT), s.DeviceID, s.Secret, s.Topic), tail))
+	if s.Email == "" {
+		return d.p.print(fmt.Sprintf("\n%s\n%s\n", page, tail))
+	}
+	mqtt, ca := a.MQTT, ""
+	if mqtt == "" {
+		mqtt, ca = a.MQTTS, filepath.Join(d.p.dir, "secrets", "tls-ca.crt")
+	}
+	return d.p.print(fmt.Sprintf("\n%s  login %s  password %s\n%s\n%s\n", page, s.Email, s.Password,
+		publishLine(fromOutside(mqtt), ca, s.DeviceID, s.Secret, s.Topic), tail))
 }
 
 // fromOutside answers an address that others can use: for one that listens on

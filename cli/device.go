@@ -133,9 +133,6 @@ func (p *program) deviceLs() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		col := func(name string, cell func(client.Device) any) column[client.Device] {
-			return column[client.Device]{name, cell}
-		}
 		l := newLister(p,
 			col("id", func(d client.Device) any { return d.ID }),
 			col("orgId", func(d client.Device) any { return d.OrgID }),
@@ -273,9 +270,6 @@ func (p *program) deviceImport() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		col := func(name string, cell func(client.DeviceImportRow) any) column[client.DeviceImportRow] {
-			return column[client.DeviceImportRow]{name, cell}
-		}
 		if p.output == "json" {
 			err = p.object(out)
 		} else {
@@ -285,12 +279,7 @@ func (p *program) deviceImport() *cobra.Command {
 				col("created", func(r client.DeviceImportRow) any { return r.Created }),
 				col("secret", func(r client.DeviceImportRow) any { return r.Secret }),
 				col("error", func(r client.DeviceImportRow) any { return r.Error }))
-			for _, row := range out.Items {
-				if err := l.item(row); err != nil {
-					return err
-				}
-			}
-			err = l.end("")
+			err = l.all(out.Items)
 		}
 		if err == nil && out.Failed > 0 {
 			return fmt.Errorf("%d of %d devices were not made; the others were", out.Failed, out.Failed+out.Created)

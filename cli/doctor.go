@@ -28,18 +28,15 @@ func (p *program) doctorVerb() *cobra.Command {
 		}
 		failed := 0
 		l := newLister(p,
-			column[gateway.Check]{"state", func(c gateway.Check) any { return c.State }},
-			column[gateway.Check]{"name", func(c gateway.Check) any { return c.Name }},
-			column[gateway.Check]{"detail", func(c gateway.Check) any { return c.Detail }})
+			col("state", func(c gateway.Check) any { return c.State }),
+			col("name", func(c gateway.Check) any { return c.Name }),
+			col("detail", func(c gateway.Check) any { return c.Detail }))
 		for _, check := range checks {
 			if check.State == "failed" {
 				failed++
 			}
-			if err := l.item(check); err != nil {
-				return err
-			}
 		}
-		if err := l.end(""); err != nil {
+		if err := l.all(checks); err != nil {
 			return err
 		}
 		if failed > 0 {
@@ -47,8 +44,8 @@ func (p *program) doctorVerb() *cobra.Command {
 		}
 		return nil
 	})
-	c.Long = c.Short + ".\n\nClock, disk, ports, and, while no server has them, the files: formats, chains, and whether they follow the log."
+	c.Long = c.Short + ".\n\nClock, disk, ports, the database of MONGO_URI, and, while no server has them, the files: formats, chains, and whether they follow the log."
 	c.Flags().StringVar(&file, "config", "", "configuration file (default DIR/config.yaml, if there is one)")
-	c.Flags().BoolVar(&o.AdoptLog, "adopt-log", false, "let the files follow the log that is there now, when the old one is lost; what it held beyond the last flush is lost with it")
+	c.Flags().BoolVar(&o.AdoptLog, "adopt-log", false, "let the files follow the log that is there now, when the old one is lost: what they have counted counts as received in it; what the old one held beyond the last flush is lost with it")
 	return c
 }

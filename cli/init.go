@@ -32,6 +32,9 @@ func (p *program) initVerb() *cobra.Command {
 			}
 			text = &asked
 		}
+		if o.Config, _, err = p.settings("", nil); err != nil { // serve shows the warnings
+			return err
+		}
 		o.Dir, o.AdminPassword = p.dir, *text
 		r, err := gateway.Init(ctx, o)
 		if err != nil {
@@ -71,18 +74,21 @@ func (p *program) showInit(r gateway.InitResult) error {
 	}
 	if r.DeviceID != "" {
 		p.warn("the secret is shown this once: it is stored as a hash. Start the server, and publish as the device:\n  tidegate serve --data %s\n  %s",
-			p.dir, publishLine("127.0.0.1:1883", r.DeviceID, r.Secret, r.Topic))
+			p.dir, publishLine("127.0.0.1:1883", "", r.DeviceID, r.Secret, r.Topic))
 	} else {
 		p.warn("start the server: tidegate serve --data %s", p.dir)
 	}
 	return nil
 }
 
-// publishLine is a line to copy: one reading of port 1, acked.
-func publishLine(mqtt, device, secret, topic string) string {
+// publishLine is a line to copy: one reading of port 1, acked; with a CA over TLS.
+func publishLine(mqtt, ca, device, secret, topic string) string {
 	host, port, err := net.SplitHostPort(mqtt)
 	if err != nil {
 		host, port = mqtt, "1883"
+	}
+	if ca != "" {
+		port += " --cafile " + ca
 	}
 	return fmt.Sprintf(`mosquitto_pub -q 1 -h %s -p %s -u %s -P %s -t %s -m '{"readings":[{"port":1,"value":230.5}]}'`, host, port, device, secret, topic)
 }

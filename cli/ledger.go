@@ -35,9 +35,6 @@ func (p *program) ledgerVerb() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		col := func(name string, cell func(store.LedgerHour) any) column[store.LedgerHour] {
-			return column[store.LedgerHour]{name, cell}
-		}
 		l := newLister(p,
 			col("hour", func(h store.LedgerHour) any { return h.Hour }),
 			col("deviceId", func(h store.LedgerHour) any { return h.DeviceID }),
@@ -46,12 +43,7 @@ func (p *program) ledgerVerb() *cobra.Command {
 			col("duplicate", func(h store.LedgerHour) any { return h.Duplicate }),
 			col("rejected", func(h store.LedgerHour) any { return h.Rejected }),
 			col("pending", func(h store.LedgerHour) any { return h.Pending }))
-		for _, h := range list.Items {
-			if err := l.item(h); err != nil {
-				return err
-			}
-		}
-		return l.end("")
+		return l.all(list.Items)
 	})
 	c.Flags().StringVar(&by, "by", "", "hour: per hour of receipt and device")
 	c.Flags().StringVar(&device, "device", "", "of this device alone; with --by hour")

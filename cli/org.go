@@ -46,9 +46,9 @@ func (p *program) orgLs() *cobra.Command {
 			return err
 		}
 		l := newLister(p,
-			column[client.Organization]{"id", func(o client.Organization) any { return o.ID }},
-			column[client.Organization]{"name", func(o client.Organization) any { return o.Name }},
-			column[client.Organization]{"createdAt", func(o client.Organization) any { return o.CreatedAt }})
+			col("id", func(o client.Organization) any { return o.ID }),
+			col("name", func(o client.Organization) any { return o.Name }),
+			col("createdAt", func(o client.Organization) any { return o.CreatedAt }))
 		if err := client.All(ctx, cl.Organizations, l.item); err != nil {
 			return err
 		}

@@ -20,6 +20,8 @@ type column[T any] struct {
 	cell func(T) any
 }
 
+func col[T any](name string, cell func(T) any) column[T] { return column[T]{name, cell} }
+
 // lister prints items as they come, in the format that was asked for.
 type lister[T any] struct {
 	p       *program
@@ -31,6 +33,16 @@ type lister[T any] struct {
 
 func newLister[T any](p *program, columns ...column[T]) *lister[T] {
 	return &lister[T]{p: p, columns: columns}
+}
+
+// all prints a whole list.
+func (l *lister[T]) all(items []T) error {
+	for _, v := range items {
+		if err := l.item(v); err != nil {
+			return err
+		}
+	}
+	return l.end("")
 }
 
 // item prints one.

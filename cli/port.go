@@ -56,9 +56,6 @@ func (p *program) portLs() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		col := func(name string, cell func(client.Port) any) column[client.Port] {
-			return column[client.Port]{name, cell}
-		}
 		l := newLister(p,
 			col("number", func(o client.Port) any { return o.Number }),
 			col("name", func(o client.Port) any { return o.Name }),
@@ -69,12 +66,7 @@ func (p *program) portLs() *cobra.Command {
 			col("validMax", func(o client.Port) any { return o.ValidMax }),
 			col("low", func(o client.Port) any { return o.Low }),
 			col("high", func(o client.Port) any { return o.High }))
-		for _, o := range ports.Items {
-			if err := l.item(o); err != nil {
-				return err
-			}
-		}
-		return l.end("")
+		return l.all(ports.Items)
 	})
 	subject(c, &device, "device", "the device")
 	return c

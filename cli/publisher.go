@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
@@ -34,7 +35,7 @@ func grantLogin(cl *client.Client, org string) login {
 // bounded number without ack. After a broken connection it sends again, in the
 // same order, what was not acked: the server's deduplication makes that safe.
 type publisher struct {
-	addr   string
+	door   mqttDoor
 	login  login
 	client string // MQTT client id
 	window int
@@ -199,7 +200,7 @@ func (p *publisher) connect(ctx context.Context) error {
 		return fmt.Errorf("get a login for MQTT: %w", err)
 	}
 	lost := make(chan struct{})
-	o := mqtt.NewClientOptions().AddBroker("tcp://" + p.addr).SetClientID(p.client).
+	o := mqtt.NewClientOptions().AddBroker(p.door.url()).SetTLSConfig(p.door.tls).SetClientID(p.client).
 		SetUsername(user).SetPassword(password).SetCleanSession(true).SetOrderMatters(false).
 		SetAutoReconnect(false).SetConnectRetry(false).SetConnectTimeout(connectionTimeout).
 		SetKeepAlive(30 * time.Second).
@@ -213,7 +214,7 @@ func (p *publisher) connect(ctx context.Context) error {
 	case <-t.Done():
 	}
 	if err := t.Error(); err != nil {
-		return fmt.Errorf("connect to MQTT at %s as %s: %w", p.addr, user, err)
+		return fmt.Errorf("connect to MQTT at %s as %s: %w", p.door.addr, user, err)
 	}
 	return nil
 }
@@ -247,6 +248,16 @@ func reachable(listen string) string {
 		return net.JoinHostPort("127.0.0.1", port)
 	}
 	return listen
+}
+
+// mqttAt answers where a server's MQTT is, which says that it listens there.
+func (p *program) mqttAt(listen string) string {
+	_, port, err := net.SplitHostPort(listen)
+	u, urlErr := url.Parse(p.elsewhere())
+	if p.elsewhere() == "" || err != nil || urlErr != nil {
+		return reachable(listen)
+	}
+	return net.JoinHostPort(u.Hostname(), port)
 }
 
 // newClientID answers a client id of which there is one.

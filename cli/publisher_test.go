@@ -103,7 +103,7 @@ func TestPublisherKeepsOrderOverBreaks(t *testing.T) {
 	const messages, breaks = 2000, 3
 	broke := 0
 	p := &publisher{
-		addr: brittle(t, addrs.MQTT, breaks, 40_000), client: "test", window: 100,
+		door: mqttDoor{addr: brittle(t, addrs.MQTT, breaks, 40_000)}, client: "test", window: 100,
 		login: func(context.Context) (string, string, error) { return made.DeviceID, made.Secret, nil },
 		warn:  func(string, ...any) { broke++ },
 	}
@@ -151,7 +151,7 @@ func TestPublisherKeepsOrderOverBreaks(t *testing.T) {
 func TestPublisherRefused(t *testing.T) {
 	made, addrs, _ := serve(t)
 	p := &publisher{
-		addr: addrs.MQTT, client: "test", window: 1, warn: t.Logf,
+		door: mqttDoor{addr: addrs.MQTT}, client: "test", window: 1, warn: t.Logf,
 		login: func(context.Context) (string, string, error) { return made.DeviceID, "wrong", nil },
 	}
 	defer p.close()

@@ -63,9 +63,6 @@ func (f *readingFlags) query() (client.ReadingQuery, error) {
 }
 
 func readingColumns() []column[store.Reading] {
-	col := func(name string, cell func(store.Reading) any) column[store.Reading] {
-		return column[store.Reading]{name, cell}
-	}
 	return []column[store.Reading]{
 		col("ts", func(r store.Reading) any { return r.TS }),
 		col("deviceId", func(r store.Reading) any { return r.DeviceID }),
@@ -79,9 +76,6 @@ func readingColumns() []column[store.Reading] {
 }
 
 func aggregateColumns() []column[client.Aggregate] {
-	col := func(name string, cell func(client.Aggregate) any) column[client.Aggregate] {
-		return column[client.Aggregate]{name, cell}
-	}
 	return []column[client.Aggregate]{
 		col("ts", func(a client.Aggregate) any { return a.TS }),
 		col("deviceId", func(a client.Aggregate) any { return a.DeviceID }),
@@ -94,6 +88,16 @@ func aggregateColumns() []column[client.Aggregate] {
 		col("last", func(a client.Aggregate) any { return a.Last }),
 		col("sum", func(a client.Aggregate) any { return a.Sum }),
 	}
+}
+
+// whatOf answers what the flags ask for, and whom to ask.
+func (p *program) whatOf(f *readingFlags) (client.ReadingQuery, *client.Client, error) {
+	q, err := f.query()
+	if err != nil {
+		return q, nil, err
+	}
+	cl, err := p.connect()
+	return q, cl, err
 }
 
 func (p *program) readingsQuery() *cobra.Command {
@@ -178,11 +182,7 @@ func listPages[T any](ctx context.Context, l *lister[T], list func(context.Conte
 func (p *program) readingsLatest() *cobra.Command {
 	var f readingFlags
 	c := verb("latest", "Show the newest reading of each port", func(ctx context.Context, _ []string) error {
-		q, err := f.query()
-		if err != nil {
-			return err
-		}
-		cl, err := p.connect()
+		q, cl, err := p.whatOf(&f)
 		if err != nil {
 			return err
 		}
@@ -191,12 +191,7 @@ func (p *program) readingsLatest() *cobra.Command {
 			return err
 		}
 		l := newLister(p, readingColumns()...)
-		for _, r := range list.Items {
-			if err := l.item(r); err != nil {
-				return err
-			}
-		}
-		return l.end("")
+		return l.all(list.Items)
 	})
 	f.add(c, false)
 	return c
@@ -205,11 +200,7 @@ func (p *program) readingsLatest() *cobra.Command {
 func (p *program) readingsExport() *cobra.Command {
 	var f readingFlags
 	c := verb("export", "Write readings as CSV to standard output, whatever -o says", func(ctx context.Context, _ []string) error {
-		q, err := f.query()
-		if err != nil {
-			return err
-		}
-		cl, err := p.connect()
+		q, cl, err := p.whatOf(&f)
 		if err != nil {
 			return err
 		}

@@ -192,7 +192,7 @@ func (r *replay) send(ctx context.Context) error {
 	g := r.p.newProgress(in.size)
 	defer g.done()
 	pub := &publisher{
-		addr: reachable(status.MQTT), login: grantLogin(r.cl, r.org), client: newClientID("replay"), window: r.window,
+		door: r.p.doorOf(status, r.cl), login: grantLogin(r.cl, r.org), client: newClientID("replay"), window: r.window,
 		acked: func(n int) { r.result.Messages += n }, warn: r.p.warn,
 	}
 	defer pub.close()

@@ -22,6 +22,9 @@ func (p *program) restoreVerb() *cobra.Command {
 			field{"files", len(m.Files)}, field{"bytes", bytes}); err != nil {
 			return err
 		}
+		if m.Elsewhere != "" {
+			p.warn("the readings are not in this backup: they are in %s. Restore them with mongorestore if they are lost, and start with MONGO_URI set", m.Elsewhere)
+		}
 		p.warn("start the server: tidegate serve --data %s", p.dir)
 		return nil
 	})

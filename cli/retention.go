@@ -25,12 +25,7 @@ func (p *program) showRetention(r client.Retention) error {
 		return p.object(r)
 	}
 	l := newLister(p, retentionColumns()...)
-	for _, m := range r.Months {
-		if err := l.item(m); err != nil {
-			return err
-		}
-	}
-	return l.end("")
+	return l.all(r.Months)
 }
 
 func (p *program) retentionPreview() *cobra.Command {

@@ -31,27 +31,35 @@ func (p *program) root() *cobra.Command {
 			p.started = true
 			return cmd.Help()
 		},
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if !slices.Contains([]string{"table", "json", "csv"}, p.output) {
 				return fmt.Errorf("-o %s: use table, json or csv", p.output)
+			}
+			if p.server != "" && slices.Contains(onTheBox, cmd.Name()) {
+				return fmt.Errorf("%s works on the box itself; leave out --server", cmd.CommandPath())
 			}
 			return nil
 		},
 	}
 	root.PersistentFlags().StringVar(&p.dir, "data", "./data", "data folder")
+	root.PersistentFlags().StringVar(&p.server, "server", "", "a server elsewhere, such as https://box:8443, instead of the one that serves the folder; needs an API key in "+keyVariable)
+	root.PersistentFlags().StringVar(&p.caFile, "ca", "", "who signed that server's certificate, in PEM")
 	root.PersistentFlags().StringVarP(&p.output, "output", "o", "table", "table, json or csv")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
-		p.serveVerb(), p.initVerb(), p.orgNoun(), p.userNoun(), p.deviceNoun(), p.portNoun(),
+		p.serveVerb(), p.initVerb(), p.orgNoun(), p.userNoun(), p.apikeyNoun(), p.deviceNoun(), p.portNoun(),
 		p.calibrationNoun(), p.readingsNoun(), p.replayVerb(), p.simulateVerb(), p.tailVerb(),
 		p.deadletterNoun(), p.ledgerVerb(), p.auditNoun(), p.backupVerb(), p.restoreVerb(),
-		p.retentionNoun(), p.doctorVerb(), p.statusVerb(), p.versionVerb(), p.demoVerb(), p.benchVerb(),
+		p.retentionNoun(), p.migrateVerb(), p.doctorVerb(), p.statusVerb(), p.versionVerb(), p.demoVerb(), p.benchVerb(),
 	)
 	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"})
 	root.InitDefaultCompletionCmd()
 	markStarted(p, root)
 	return root
 }
+
+// onTheBox are the verbs that talk to no server.
+var onTheBox = []string{"serve", "init", "restore", "migrate", "doctor", "demo", "bench", "version", "completion"}
 
 // markStarted notes for each verb that its arguments were understood: what
 // fails before that is a fault of usage.

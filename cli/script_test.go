@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"tidegate/api/client"
+	"tidegate/store/mongo/mongotest"
 )
 
 func TestMain(m *testing.M) {
@@ -35,21 +36,39 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs testdata/script/*.txtar against real servers.
 func TestScripts(t *testing.T) {
+	runScripts(t, "testdata/script", func(*testscript.Env) {})
+}
+
+// TestMongoScripts runs testdata/mongo/*.txtar with MONGO_URI set: to a
+// database of its own for each script, behind a proxy that takes it away.
+func TestMongoScripts(t *testing.T) {
+	s := mongotest.Shared(t, mongotest.ReplicaSet)
+	runScripts(t, "testdata/mongo", func(e *testscript.Env) {
+		p := mongotest.NewProxy(t, s.Addr())
+		e.Values["proxy"] = p
+		e.Setenv("MONGO_URI", p.URI(s.URI(t, mongotest.Database(t))))
+	})
+}
+
+func runScripts(t *testing.T, dir string, prepare func(*testscript.Env)) {
 	config, err := filepath.Abs("../config.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir: dir,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("DEFAULT_CONFIG", config)
-			e.Setenv("TIDEGATE_HTTP_LISTEN", "127.0.0.1:0")
-			e.Setenv("TIDEGATE_MQTT_LISTEN", "127.0.0.1:0")
+			for _, door := range []string{"HTTP", "HTTP_TLS", "MQTT", "MQTT_TLS"} {
+				e.Setenv("TIDEGATE_"+door+"_LISTEN", "127.0.0.1:0")
+			}
 			e.Setenv("TZ", "UTC")
+			prepare(e)
 			return usePlainBinary(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serving": serving, "settled": settled, "publish": publish, "document": document, "exits": exits, "received": received,
+			"serving": serving, "settled": settled, "publish": publish, "document": document, "exits": exits, "received": received, "database": databaseIs,
+			"login": logIn, "enters": entersWith, "accept": acceptLink, "setup": setUp, "keyed": keyedBy,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -75,9 +94,9 @@ func usePlainBinary(e *testscript.Env) error {
 	return os.Symlink(bin, filepath.Join(dir, "tidegate"))
 }
 
-// dial answers a client of the server of the script's data folder.
-func dial(ts *testscript.TestScript) *client.Client {
-	p := &program{dir: ts.MkAbs("data")}
+// dial answers a client of the server of the script's data folder, or another.
+func dial(ts *testscript.TestScript, folder ...string) *client.Client {
+	p := &program{dir: ts.MkAbs(append(folder, "data")[0])}
 	cl, err := p.connect()
 	ts.Check(err)
 	return cl
@@ -102,10 +121,10 @@ func until(ts *testscript.TestScript, what string, cond func(context.Context) (b
 	}
 }
 
-// serving waits until the server of data/ is ready, and sets HTTP and MQTT to
-// its addresses.
-func serving(ts *testscript.TestScript, _ bool, _ []string) {
-	cl := dial(ts)
+// serving waits until the server of data/, or of another folder, is ready, and
+// sets HTTP and MQTT to its addresses.
+func serving(ts *testscript.TestScript, _ bool, args []string) {
+	cl := dial(ts, args...)
 	until(ts, "serving", func(ctx context.Context) (bool, error) {
 		s, err := cl.Status(ctx)
 		if err != nil || !s.Ready {
@@ -140,6 +159,24 @@ func received(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
+// database away|back takes the database away, or gives it back, and waits until
+// the server of data/, if there is one, has noticed.
+func databaseIs(ts *testscript.TestScript, _ bool, args []string) {
+	away := args[0] == "away"
+	ts.Value("proxy").(*mongotest.Proxy).Refuse(away)
+	if _, err := os.Stat(ts.MkAbs("data/admin.sock")); err != nil {
+		return
+	}
+	cl := dial(ts)
+	until(ts, "the database is "+args[0], func(ctx context.Context) (bool, error) {
+		s, err := cl.Status(ctx)
+		if errors.Is(err, client.ErrUnreachable) { // none runs
+			return true, nil
+		}
+		return err == nil && s.Database != nil && s.Database.Reachable != away, err
+	})
+}
+
 // exits CODE PROGRAM ARGS... runs a program that must end with the code.
 func exits(ts *testscript.TestScript, _ bool, args []string) {
 	err := ts.Exec(args[1], args[2:]...)
@@ -161,7 +198,7 @@ func publish(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: publish user secret topic payload")
 	}
 	p := &publisher{
-		addr: ts.Getenv("MQTT"), client: "script", window: 1, warn: ts.Logf,
+		door: mqttDoor{addr: ts.Getenv("MQTT")}, client: "script", window: 1, warn: ts.Logf,
 		login: func(context.Context) (string, string, error) { return args[0], args[1], nil },
 	}
 	defer p.close()

@@ -2,7 +2,11 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -46,13 +50,21 @@ func (p *program) serveVerb() *cobra.Command {
 		o.AckOnly = ackOnly
 		stopWatch := func() {}
 		defer func() { stopWatch() }()
-		return gateway.Run(ctx, o, func(a gateway.Addrs) {
+		hangup := make(chan os.Signal, 1)
+		signal.Notify(hangup, syscall.SIGHUP)
+		defer signal.Stop(hangup)
+		o.Hangup = hangup
+		err = gateway.Run(ctx, o, func(a gateway.Addrs) {
 			stopWatch = p.tellSupervisor(ctx, o.Logger)
-			o.Logger.Info("ready", "http", a.HTTP, "mqtt", a.MQTT, "data", p.dir, "version", p.Version)
+			o.Logger.Info("ready", append(doors(a), "data", p.dir, "version", p.Version)...)
+			if a.SetupLink != "" { // not logged: a log is kept, and sent elsewhere
+				fmt.Fprintf(p.Stdout, "There is no user yet. Make the first one at\n  %s\n(from elsewhere with the address of this machine; good until this process ends)\n", a.SetupLink)
+			}
 		})
+		return placed(err, p.sources(file, set))
 	})
 	c.Long = c.Short + ".\n\nSettings, strongest first: flags, the environment (TIDEGATE_HTTP_LISTEN=127.0.0.1:8080), --config FILE or DIR/config.yaml,\n" +
-		"the defaults. It logs to standard error."
+		"the defaults. It logs to standard error. SIGHUP makes it read the certificate again at once."
 	c.Flags().StringVar(&file, "config", "", "configuration file (default DIR/config.yaml, if there is one)")
 	for _, f := range flags {
 		c.Flags().StringVar(&f.text, f.name, "", f.what)
@@ -62,6 +74,17 @@ func (p *program) serveVerb() *cobra.Command {
 		panic(err) // declared a line above
 	}
 	return c
+}
+
+// doors answers where a gateway listens, for a log line.
+func doors(a gateway.Addrs) []any {
+	var out []any
+	for _, d := range [][2]string{{"http", a.HTTP}, {"https", a.HTTPS}, {"mqtt", a.MQTT}, {"mqtts", a.MQTTS}} {
+		if d[1] != "" {
+			out = append(out, d[0], d[1])
+		}
+	}
+	return out
 }
 
 func (p *program) gatewayOptions(cfg config.Config, warnings []string) gateway.Options {
@@ -92,7 +115,11 @@ func (p *program) tellSupervisor(ctx context.Context, log *slog.Logger) (stop fu
 		}
 	}
 	tell(daemon.SdNotifyReady)
-	unhook := context.AfterFunc(ctx, func() { tell(daemon.SdNotifyStopping) })
+	told := make(chan struct{})
+	unhook := context.AfterFunc(ctx, func() {
+		defer close(told)
+		tell(daemon.SdNotifyStopping)
+	})
 	every, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
 		log.Warn("ask systemd for its watchdog", "error", err)
@@ -113,7 +140,9 @@ func (p *program) tellSupervisor(ctx context.Context, log *slog.Logger) (stop fu
 		}()
 	}
 	return func() {
-		unhook()
+		if !unhook() {
+			<-told // before the process ends
+		}
 		close(done)
 	}
 }

@@ -29,6 +29,7 @@ type simulation struct {
 	lasts   time.Duration // 0: until stopped
 	seed    uint64
 	warn    func(format string, args ...any)
+	door    func(client.Status, *client.Client) mqttDoor
 
 	published atomic.Int64 // messages acked
 }
@@ -37,7 +38,7 @@ type simulation struct {
 const simulatedName = "Simulated device"
 
 func (p *program) simulateVerb() *cobra.Command {
-	s := &simulation{warn: p.warn}
+	s := &simulation{warn: p.warn, door: p.doorOf}
 	var every, lasts string
 	c := verb("simulate", "Run devices that publish plausible values over real MQTT", func(ctx context.Context, _ []string) error {
 		var err error
@@ -88,7 +89,7 @@ func (s *simulation) run(ctx context.Context, connected func()) error {
 			return err
 		}
 		publishers[i] = &publisher{
-			addr: reachable(status.MQTT), client: "simulate", window: 50, warn: s.warn,
+			door: s.door(status, s.cl), client: "simulate", window: 50, warn: s.warn,
 			acked: func(n int) { s.published.Add(int64(n)) },
 			login: func(context.Context) (string, string, error) { return id, secret, nil },
 		}

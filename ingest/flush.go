@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tidegate/ingest/buffer"
+	"tidegate/store"
 )
 
 // Flush makes durable everything that has been applied and trims the log. It
@@ -39,6 +40,35 @@ func (p *Pipeline) Flush(ctx context.Context) error {
 	return nil
 }
 
+// turnPatience bounds how long Between waits for a store that takes nothing.
+const turnPatience = 10 * time.Second
+
+// Between calls change between two batches: no reading is judged meanwhile, and
+// everything judged before is durable with its verdict. So a change of the
+// catalogue never makes the log's replay judge a reading otherwise than the
+// first time. While the store takes no readings the error is
+// store.ErrUnavailable, and change is not called.
+func (p *Pipeline) Between(ctx context.Context, change func() error) error {
+	wait, cancel := context.WithTimeout(ctx, turnPatience)
+	defer cancel()
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-wait.Done():
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("%w: the store does not take readings, and what is judged must be stored before the catalogue changes: %s", store.ErrUnavailable, p.Trouble())
+	}
+	switch err := p.Flush(wait); {
+	case err != nil && wait.Err() != nil && ctx.Err() == nil:
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	case err != nil:
+		return err
+	}
+	return change()
+}
+
 // HoldLog keeps the log from being trimmed until release is called, so that a
 // backup fits together.
 func (p *Pipeline) HoldLog() (release func(), err error) {
@@ -52,19 +82,34 @@ func (p *Pipeline) HoldLog() (release func(), err error) {
 	}), nil
 }
 
+// flushShare is the part of the time that flushes may take before they come less
+// often: one in 32. What a database spends follows the series of a flush, not
+// its readings, so that waiting longer saves as much as it gathers.
+const flushShare = 32
+
+// untilFlush answers how long to wait after a flush that took so long.
+func (o *Options) untilFlush(took time.Duration) time.Duration {
+	longest := max(o.FlushInterval, 100*time.Millisecond)
+	if o.FlushSoonest == 0 {
+		return longest
+	}
+	return min(max(flushShare*took, o.FlushSoonest), longest)
+}
+
 // flushLoop flushes when enough waits in memory, when the log is half full, or
 // when something has waited long enough.
 func (p *Pipeline) flushLoop(ctx context.Context) {
-	tick := time.NewTicker(max(p.o.FlushInterval, time.Second))
-	defer tick.Stop()
+	timer := time.NewTimer(p.o.untilFlush(0))
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-timer.C:
 		case <-p.wake:
 		}
-		for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+		began := time.Now()
+		for wait := firstWait; ; wait = min(2*wait, longestWait) {
 			err := p.Flush(ctx)
 			p.roomMu.Lock()
 			p.room.Broadcast()
@@ -77,17 +122,19 @@ func (p *Pipeline) flushLoop(ctx context.Context) {
 				return
 			}
 			p.trouble(&p.flushFails, err)
-			if !sleep(ctx, wait) {
+			if !sleep(ctx, jitter(wait)) {
 				return
 			}
 		}
+		timer.Reset(p.o.untilFlush(time.Since(began)))
 	}
 }
 
 // waitForRoom asks for a flush when it is due, and holds the writer while
 // twice that much waits: memory is bounded even when the disk is slower than
 // the devices. Meanwhile the log takes the backlog when the store is failing.
-func (p *Pipeline) waitForRoom(ctx context.Context, reader *buffer.Reader) error {
+func (w *writer) waitForRoom(ctx context.Context, reader *buffer.Reader) error {
+	p := w.p
 	unflushed := p.o.Series.Unflushed()
 	if unflushed < p.o.FlushSize && p.o.Log.Depth().Bytes < p.o.LogSize/2 {
 		return nil
@@ -110,10 +157,12 @@ func (p *Pipeline) waitForRoom(ctx context.Context, reader *buffer.Reader) error
 	for ctx.Err() == nil && p.o.Series.Unflushed() >= 2*p.o.FlushSize {
 		if p.Trouble() != "" {
 			reader.SetAway(true)
+			w.ahead.start(ctx)
 		}
 		p.room.Wait()
 	}
 	reader.SetAway(false)
+	w.ahead.stop()
 	return ctx.Err()
 }
 
@@ -131,16 +180,5 @@ func (p *Pipeline) trouble(at *atomic.Pointer[string], err error) {
 	case was != nil:
 		at.Store(nil)
 		p.log.Info("the store takes readings again")
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }

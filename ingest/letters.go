@@ -25,7 +25,9 @@ type ReplayOptions struct {
 // ReplayLetters sends dead letters through the log once more, judged by
 // today's catalogue, and waits for their verdicts. What is stored now leaves
 // rejected for stored in the hour of its receipt; what is rejected again keeps
-// its letter, with the new reason.
+// its letter, with the new reason. While the store takes nothing the error is
+// store.ErrUnavailable: at once, and nothing was sent, or after a while, and
+// what was sent is in the log and goes on by itself.
 func (p *Pipeline) ReplayLetters(ctx context.Context, ids []store.LetterID, o ReplayOptions) (stored, duplicate, rejected int, err error) {
 	if o.Zone != "" {
 		if _, err := time.LoadLocation(o.Zone); err != nil {
@@ -40,6 +42,9 @@ func (p *Pipeline) ReplayLetters(ctx context.Context, ids []store.LetterID, o Re
 		return cmp.Compare(a.Index, b.Index)
 	})
 	ids = slices.Compact(ids)
+	if p.Trouble() != "" {
+		return 0, 0, 0, replayAway("nothing was replayed; try again once it does")
+	}
 
 	var sum replaySum
 	for len(ids) > 0 {
@@ -64,12 +69,30 @@ func (p *Pipeline) ReplayLetters(ctx context.Context, ids []store.LetterID, o Re
 	}
 	all := make(chan struct{})
 	go func() { sum.wait.Wait(); close(all) }()
-	select {
-	case <-all:
-		return sum.answer(nil)
-	case <-ctx.Done():
-		return sum.answer(fmt.Errorf("wait for the replay, which goes on: %w", ctx.Err()))
+	look := time.NewTicker(replayPatience)
+	defer look.Stop()
+	for troubled := false; ; {
+		select {
+		case <-all:
+			return sum.answer(nil)
+		case <-ctx.Done():
+			return sum.answer(fmt.Errorf("wait for the replay, which goes on: %w", ctx.Err()))
+		case <-look.C:
+			// Twice in a row: a store that failed once is asked again at once.
+			was := troubled
+			if troubled = p.Trouble() != ""; troubled && was {
+				return sum.answer(replayAway("what was sent is in the log, and goes on once it does"))
+			}
+		}
 	}
+}
+
+// replayPatience is how often a replay that waits looks whether the store takes
+// anything.
+const replayPatience = 5 * time.Second
+
+func replayAway(rest string) error {
+	return &store.Error{Kind: store.ErrUnavailable, Noun: "replay", Msg: "the store does not take readings at present; " + rest}
 }
 
 // replaySum adds up what becomes of the messages of a replay.

@@ -25,8 +25,15 @@ type Options struct {
 	Live     *live.Hub // may be nil
 
 	FlushInterval time.Duration // the longest that readings wait in memory
-	FlushSize     int64         // bytes that may wait in memory
-	LogSize       int64         // size limit of the log: a flush begins at half of it
+	// FlushSoonest, when not 0, is how long they wait while flushes are quick:
+	// the wait grows with what a flush costs, up to FlushInterval.
+	FlushSoonest time.Duration
+	FlushSize    int64 // bytes that may wait in memory
+	LogSize      int64 // size limit of the log: a flush begins at half of it
+	RawPayload   bool  // hand each reading's whole message to the store
+	// LastFlush, when not 0, bounds the flush with which Run ends: a store over
+	// a network may not answer, and the log keeps what it does not take.
+	LastFlush time.Duration
 
 	// BuildDate: a clock before it is not trusted.
 	BuildDate time.Time
@@ -54,6 +61,10 @@ type Pipeline struct {
 	// verdicts, so that the ledger never sees half of it.
 	applied sync.Mutex
 	cursor  atomic.Uint64 // every record up to here has its verdicts
+	told    toldBefore
+
+	pace pace          // how fast the log is drained
+	turn chan struct{} // held by the writer for a batch, or by a change of the catalogue
 
 	// waiting holds Message.Done by log position, for messages that the writer
 	// gets to see as records read back from disk. Its owners bound it: whoever
@@ -81,7 +92,7 @@ func NewPipeline(o Options) (*Pipeline, error) {
 	if err := o.Series.Bind(bounds); err != nil {
 		return nil, err
 	}
-	p := &Pipeline{o: o, log: o.Logger, wake: make(chan struct{}, 1)}
+	p := &Pipeline{o: o, log: o.Logger, wake: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
 	p.room = sync.NewCond(&p.roomMu)
 	p.metrics = newMetrics(o.Registerer, p)
 	p.lines = newRejectionLines(o.Now, o.Rejected)
@@ -91,6 +102,7 @@ func NewPipeline(o Options) (*Pipeline, error) {
 	// The store of readings decides where to begin: what it has not made
 	// durable is told again, and the state skips what it knows.
 	p.cursor.Store(max(o.Series.Applied(), after))
+	p.told.through = o.State.Applied()
 	return p, nil
 }
 
@@ -183,42 +195,31 @@ func hourOf(ms int64) int64 {
 }
 
 // Run applies the log to the store until ctx ends; then it makes durable what
-// it has applied. The caller stops the doors first.
+// it has applied, or leaves it in the log when the store is away. The caller
+// stops the doors first.
 func (p *Pipeline) Run(ctx context.Context) error {
-	done := make(chan struct{})
-	flusher, stop := context.WithCancel(context.WithoutCancel(ctx))
-	go func() {
-		defer close(done)
-		p.flushLoop(flusher)
-	}()
+	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() { p.flushLoop(beside) })
+	wg.Go(func() { p.watchPace(beside) })
 	err := p.writeLoop(ctx)
 	stop()
-	<-done
-	if ferr := p.Flush(context.WithoutCancel(ctx)); ferr != nil && err == nil {
-		err = ferr
-	}
-	return err
+	wg.Wait()
+	return errors.Join(err, p.lastFlush(context.WithoutCancel(ctx)))
 }
 
-// Ledger answers the five sums of one moment.
-func (p *Pipeline) Ledger(ctx context.Context) (store.Ledger, error) {
-	p.applied.Lock()
-	defer p.applied.Unlock()
-	var l store.Ledger
-	var err error
-	if l.Stored, l.Duplicate, err = p.o.Series.Totals(ctx); err != nil {
-		return l, fmt.Errorf("count stored: %w", err)
+func (p *Pipeline) lastFlush(ctx context.Context) error {
+	if p.o.LastFlush > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.o.LastFlush)
+		defer cancel()
 	}
-	if l.Rejected, err = p.o.State.RejectedTotal(ctx); err != nil {
-		return l, fmt.Errorf("count rejected: %w", err)
+	err := p.Flush(ctx)
+	if err != nil && (ctx.Err() != nil || errors.Is(err, store.ErrUnavailable)) {
+		p.log.Warn("the store did not take the last readings; the log keeps them for the next start", "error", err)
+		return nil
 	}
-	received, pending, err := p.o.Log.Received(p.cursor.Load())
-	if err != nil {
-		return l, fmt.Errorf("count received: %w", err)
-	}
-	l.Received, l.Pending = uint64(received), uint64(pending)
-	l.Shed = p.shed.Load()
-	return l, nil
+	return err
 }
 
 // logError translates the log's errors to the store's.

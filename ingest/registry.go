@@ -1,26 +1,20 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"tidegate/store"
 )
 
-// ErrRefused says that a login's name and secret do not belong together.
-var ErrRefused = errors.New("login refused")
-
-// Registry is the catalogue of devices as the hot path sees it: in memory, so
-// that devices log in and readings are judged while a database is away. After
-// a change of the catalogue its owner calls Refresh.
+// Registry is the catalogue of devices and API keys as the hot path sees it: in
+// memory, so that they log in and readings are judged while a database is away.
+// After a change of the catalogue its owner calls Refresh or RefreshKey.
 //
 // Reads take no lock. A reader sees the catalogue of some moment between its
 // call's begin and end.
@@ -40,41 +34,61 @@ type view struct {
 	byUID  []*Device
 	byName [256]map[string]*Device // ids and serial numbers, sharded so that a refresh copies little
 	orgs   map[string]bool
+	keys   map[string]*apiKey // by id; copied by a refresh
 }
 
-// grant is a short-lived credential for programs on the box.
-type grant struct {
-	orgID   string
-	hash    [sha256.Size]byte
-	expires time.Time
-}
-
-// Principal is who logged in: a device, or a service account.
-type Principal struct {
-	Name   string  // device:d1, apikey:k1
-	Device *Device // nil for a service account
-	OrgID  string
-	Ingest bool // may publish the telemetry of any device of OrgID
-	Read   bool // may subscribe below org/OrgID/#
-}
-
-// NewRegistry loads the catalogue. key is the secret under which device
-// secrets are hashed.
+// NewRegistry loads the catalogue. key is the secret under which the secrets of
+// devices and API keys are hashed.
 func NewRegistry(ctx context.Context, catalog store.Catalog, key []byte, now Clock) (*Registry, error) {
 	r := &Registry{catalog: catalog, key: key, now: now}
-	if err := r.Reload(ctx); err != nil {
+	r.view.Store(&view{})
+	if _, err := r.Reload(ctx); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-// Reload reads the whole catalogue again.
-func (r *Registry) Reload(ctx context.Context) error {
+// Cut names who has logged in with what is good no more, or may do something
+// else now: their connections are to be ended.
+type Cut struct {
+	Devices []string
+	APIKeys []string
+}
+
+// Reload reads the whole catalogue again, after others have changed it, and
+// answers whom that locks out.
+func (r *Registry) Reload(ctx context.Context) (cut Cut, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	v, err := r.load(ctx)
+	if err != nil {
+		return cut, err
+	}
+	old := r.view.Load()
+	r.view.Store(v)
+	for _, was := range old.byUID {
+		if was == nil {
+			continue
+		}
+		is := v.device(was.ID)
+		if is == nil || is.UID != was.UID || is.State != was.State || is.Serial != was.Serial || !bytes.Equal(is.secretHash, was.secretHash) {
+			cut.Devices = append(cut.Devices, was.ID)
+		}
+	}
+	now := r.now()
+	for id, was := range old.keys {
+		if was.stands(was, now) && !v.keys[id].stands(was, now) {
+			cut.APIKeys = append(cut.APIKeys, id)
+		}
+	}
+	slices.Sort(cut.APIKeys)
+	return cut, nil
+}
+
+func (r *Registry) load(ctx context.Context) (*view, error) {
 	devices, err := r.catalog.ListDevices(ctx, store.DeviceFilter{})
 	if err != nil {
-		return fmt.Errorf("load devices: %w", err)
+		return nil, fmt.Errorf("load devices: %w", err)
 	}
 	ports := make(map[string][]store.Port, len(devices))
 	err = r.catalog.AllPorts(ctx, func(p store.Port) error {
@@ -82,25 +96,31 @@ func (r *Registry) Reload(ctx context.Context) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("load ports: %w", err)
+		return nil, fmt.Errorf("load ports: %w", err)
 	}
 	orgs, err := r.catalog.ListOrganizations(ctx, store.Page{})
 	if err != nil {
-		return fmt.Errorf("load organizations: %w", err)
+		return nil, fmt.Errorf("load organizations: %w", err)
 	}
-	v := &view{orgs: make(map[string]bool, len(orgs))}
+	keys, err := r.catalog.ListAPIKeys(ctx, store.APIKeyFilter{})
+	if err != nil {
+		return nil, fmt.Errorf("load API keys: %w", err)
+	}
+	v := &view{orgs: make(map[string]bool, len(orgs)), keys: make(map[string]*apiKey, len(keys))}
+	for _, k := range keys {
+		v.keys[k.ID] = newAPIKey(k)
+	}
 	for _, o := range orgs {
 		v.orgs[o.ID] = true
 	}
 	for _, d := range devices {
 		n, err := newDevice(d, ports[d.ID])
 		if err != nil {
-			return err
+			return nil, err
 		}
 		v.put(n)
 	}
-	r.view.Store(v)
-	return nil
+	return v, nil
 }
 
 // Refresh reads one device again after it, or one of its ports, was made,
@@ -223,53 +243,4 @@ func (r *Registry) Devices() []*Device {
 		}
 	}
 	return out
-}
-
-// HashSecret answers the HMAC-SHA-256 of a device's secret.
-func (r *Registry) HashSecret(secret []byte) []byte {
-	m := hmac.New(sha256.New, r.key)
-	m.Write(secret)
-	return m.Sum(nil)
-}
-
-// Login checks a device's secret, by its id or serial number, or a grant's. It
-// costs microseconds, so that thousands of devices can come back at once, and
-// compares in constant time. Every refusal is ErrRefused.
-func (r *Registry) Login(name string, secret []byte) (*Principal, error) {
-	if g, ok := r.grants.Load(name); ok {
-		return r.loginGrant(name, g.(grant), secret)
-	}
-	hash := r.HashSecret(secret)
-	d := r.view.Load().device(name)
-	if d == nil || d.State != store.DeviceActive || len(d.secretHash) == 0 || !hmac.Equal(hash, d.secretHash) {
-		return nil, ErrRefused
-	}
-	return &Principal{Name: "device:" + d.ID, Device: d, OrgID: d.OrgID}, nil
-}
-
-func (r *Registry) loginGrant(name string, g grant, secret []byte) (*Principal, error) {
-	if r.now().After(g.expires) {
-		r.grants.Delete(name)
-		return nil, ErrRefused
-	}
-	if hash := sha256.Sum256(secret); !hmac.Equal(hash[:], g.hash[:]) {
-		return nil, ErrRefused
-	}
-	return &Principal{Name: "grant:" + name, OrgID: g.orgID, Ingest: true, Read: true}, nil
-}
-
-// Grant makes a login that publishes for every device of an organization until
-// ttl has passed. It is kept in memory alone.
-func (r *Registry) Grant(orgID string, ttl time.Duration) (name, secret string) {
-	r.grants.Range(func(k, v any) bool {
-		if r.now().After(v.(grant).expires) {
-			r.grants.Delete(k)
-		}
-		return true
-	})
-	var b [24]byte
-	_, _ = rand.Read(b[:]) // never fails: see crypto/rand
-	name, secret = "grant-"+hex.EncodeToString(b[:6]), hex.EncodeToString(b[6:])
-	r.grants.Store(name, grant{orgID: orgID, hash: sha256.Sum256([]byte(secret)), expires: r.now().Add(ttl)})
-	return name, secret
 }

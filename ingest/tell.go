@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"tidegate/ingest/live"
 	"tidegate/store"
 )
 
@@ -37,15 +36,10 @@ func (w *writer) publish() {
 		if it.Verdict != store.VerdictStored || port == nil {
 			continue
 		}
-		m := w.msgs[w.place[i].msg].m
-		events = append(events, live.Event{
-			Kind: live.KindReading, OrgID: m.OrgID, DeviceID: m.DeviceID,
-			Reading: store.Reading{
-				TS: store.Time(it.Sample.TS), DeviceID: m.DeviceID, PortNumber: port.Number,
-				RawValue: it.Sample.Raw, CalibratedValue: port.CalibrationAt(it.Sample.TS).Apply(it.Sample.Raw),
-				Quality: it.Sample.Quality.String(), Flags: it.Sample.Flags.Names(), IngestTS: store.Time(it.Sample.IngestTS),
-			},
-		})
+		if it.Seq <= w.ahead.shown {
+			continue
+		}
+		events = append(events, readingEvent(w.msgs[w.place[i].msg].m, port, it.Sample))
 	}
 	w.p.o.Live.Publish(events)
 	clear(events)

@@ -18,11 +18,17 @@ func unknownDevice(d *Device, m *Message) verdict {
 	switch {
 	case d != nil:
 		return verdict{store.ReasonUnknownDevice, fmt.Sprintf("device %s is %s; publish under the id of the device in its place. To keep this as its history: tidegate deadletter replay --device %s", d.ID, d.State, d.ID)}
-	case !store.ValidID(m.DeviceID) || !store.ValidID(m.OrgID):
-		return verdict{store.ReasonUnknownDevice, fmt.Sprintf("%s is no id of a device; an id has 1 to 64 characters from A-Z a-z 0-9 . _ : - and begins with a letter or digit", quote([]byte(m.DeviceID)))}
+	case !store.ValidID(m.OrgID):
+		return verdict{store.ReasonUnknownDevice, noID(m.OrgID, "an organization")}
+	case !store.ValidID(m.DeviceID):
+		return verdict{store.ReasonUnknownDevice, noID(m.DeviceID, "a device")}
 	}
 	return verdict{store.ReasonUnknownDevice, fmt.Sprintf("device %s is not registered in organization %s. Fix: tidegate device add --org %s --id %s --ports 4, then %s",
 		m.DeviceID, m.OrgID, m.OrgID, m.DeviceID, replayOf(m.DeviceID))}
+}
+
+func noID(id, of string) string {
+	return fmt.Sprintf("%s is no id of %s; an id has 1 to 64 characters from A-Z a-z 0-9 . _ : - and begins with a letter or digit", quote([]byte(id)), of)
 }
 
 func unknownPort(d *Device, it *item) verdict {

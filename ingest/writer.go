@@ -22,6 +22,7 @@ type writer struct {
 	place  []place // beside batch.Items: whose reading it is
 	msgs   []judged
 	events []live.Event
+	ahead  ahead
 }
 
 type place struct {
@@ -30,18 +31,12 @@ type place struct {
 	port  *Port
 }
 
-// judged is a message with what its readings became.
-type judged struct {
-	m       *Message
-	seq     uint64
-	letters []store.Letter
-	settled []store.Settlement
-	stored  int
-	dups    int
-}
-
 func (p *Pipeline) writeLoop(ctx context.Context) error {
-	w := &writer{p: p}
+	w := &writer{p: p, ahead: ahead{p: p}}
+	defer w.ahead.stop()
+	if err := w.recover(ctx); err != nil {
+		return unlessEnded(ctx, err)
+	}
 	reader, err := p.o.Log.Reader(p.cursor.Load())
 	if err != nil {
 		return err
@@ -56,23 +51,39 @@ func (p *Pipeline) writeLoop(ctx context.Context) error {
 			return fmt.Errorf("read the log: %w", err)
 		}
 		for i := 0; i < len(b.Items); {
-			n, err := w.gather(ctx, b.Items[i:])
+			n, err := w.step(ctx, reader, b.Items[i:])
 			if err != nil {
-				return err
-			}
-			if err := w.apply(ctx, reader); err != nil {
-				if ctx.Err() != nil {
-					return nil
-				}
-				return err
+				return unlessEnded(ctx, err)
 			}
 			i += n
 			reader.Release(w.batch.Through)
-			if err := p.waitForRoom(ctx, reader); err != nil {
+			if err := w.waitForRoom(ctx, reader); err != nil {
 				return nil
 			}
 		}
 	}
+}
+
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// step judges and applies a batch, and answers how many records it took.
+func (w *writer) step(ctx context.Context, reader *buffer.Reader, items []buffer.Item) (int, error) {
+	select {
+	case w.p.turn <- struct{}{}:
+		defer func() { <-w.p.turn }()
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	n, err := w.gather(ctx, items)
+	if err != nil {
+		return 0, err
+	}
+	return n, w.apply(ctx, reader)
 }
 
 // Discard takes what is acked and throws it away, until ctx ends: a measure of
@@ -198,10 +209,17 @@ func (w *writer) judgeItem(j *judged, at int32, d *Device, it *item, index uint3
 		w.reject(j, index, it.portText(), v.reason, v.detail)
 		return
 	}
-	w.batch.Items = append(w.batch.Items, store.Item{
+	out := store.Item{
 		Series: series, Sample: sample, Seq: j.seq, Hour: hour,
 		Unregistered: j.m.replay != nil && j.m.replay.unregistered,
-	})
+	}
+	if port != nil {
+		out.Calibration = port.CalibrationAt(sample.TS)
+	}
+	if w.p.o.RawPayload {
+		out.Payload = j.text()
+	}
+	w.batch.Items = append(w.batch.Items, out)
 	w.place = append(w.place, place{msg: at, index: index, port: port})
 }
 
@@ -230,27 +248,22 @@ func (w *writer) reject(j *judged, index uint32, port string, reason store.Reaso
 	j.letters = append(j.letters, store.Letter{Index: index, Reason: reason, Detail: detail, Port: port})
 }
 
-// apply stores the batch, and then tells the state what was rejected. It
-// repeats both until they succeed or ctx ends.
+// apply stores the batch, and then tells the state what was rejected.
 func (w *writer) apply(ctx context.Context, reader *buffer.Reader) error {
 	p := w.p
 	began := p.o.Now()
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		err := w.applyOnce(ctx)
-		if err == nil {
-			break
+	err := w.insist(ctx, reader, func() error {
+		// What has to be asked is asked before the ledger's lock is taken.
+		if asker, ok := p.o.Series.(store.Preparer); ok {
+			if err := asker.Prepare(ctx, &w.batch); err != nil {
+				return err
+			}
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		p.trouble(&p.appendFails, err)
-		reader.SetAway(true)
-		if !sleep(ctx, wait) {
-			return ctx.Err()
-		}
+		return w.applyOnce(ctx)
+	})
+	if err != nil {
+		return err
 	}
-	p.trouble(&p.appendFails, nil)
-	reader.SetAway(false)
 	p.metrics.append.Observe(p.o.Now().Sub(began).Seconds())
 	w.tell()
 	return nil
@@ -306,34 +319,4 @@ func (w *writer) settle() ([]store.Rejection, []store.Settlement) {
 		}
 	}
 	return rejections, settlements
-}
-
-func (j *judged) hasLetter(index uint32) bool {
-	for i := range j.letters {
-		if j.letters[i].Index == index {
-			return true
-		}
-	}
-	return false
-}
-
-func (j *judged) isSettled(index uint32) bool {
-	for i := range j.settled {
-		if j.settled[i].Index == index {
-			return true
-		}
-	}
-	return false
-}
-
-func (j *judged) rejection() store.Rejection {
-	m := j.m
-	topic := m.Topic
-	if topic == "" {
-		topic = TelemetryTopic(m.OrgID, m.DeviceID)
-	}
-	return store.Rejection{
-		Seq: j.seq, ReceivedAt: m.ReceivedAt, UID: m.UID, OrgID: m.OrgID, DeviceID: m.DeviceID, Topic: topic,
-		Source: m.Source.String(), Principal: m.Principal, ClockUntrusted: m.ClockUntrusted, Payload: m.Payload, Size: m.size, Letters: j.letters,
-	}
 }

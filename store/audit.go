@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"io"
 )
 
 // AuditEntry is one change: who did what to which object. Secrets are blanked
@@ -10,7 +11,9 @@ import (
 type AuditEntry struct {
 	Seq    uint64          `json:"seq"`
 	At     Time            `json:"at"`
-	Actor  string          `json:"actor"` // user:ann@example.org, uid:0, setup
+	Actor  string          `json:"actor"`          // user:ann@example.org, apikey:key-…, uid:0, setup
+	Role   string          `json:"role,omitempty"` // of a person
+	OrgID  string          `json:"org,omitempty"`  // whose the object is; empty: the box's
 	Remote string          `json:"remote,omitempty"`
 	Action string          `json:"action"` // device.create, readings.drop_month, …
 	Noun   string          `json:"noun"`
@@ -27,6 +30,9 @@ type Audit interface {
 	Record(ctx context.Context, e AuditEntry) (AuditEntry, error)
 	// ListAudit answers entries with Seq > after in ascending order.
 	ListAudit(ctx context.Context, after uint64, limit int) ([]AuditEntry, error)
+	// ExportAudit writes the trail as it is kept, JSON by lines, so that it can
+	// be verified elsewhere.
+	ExportAudit(ctx context.Context, w io.Writer) error
 	// VerifyAudit answers how many entries the chain holds, or an error that
 	// names the first broken link.
 	VerifyAudit(ctx context.Context) (uint64, error)

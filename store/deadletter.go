@@ -115,6 +115,7 @@ const LetterPreviewBytes = 4 << 10
 type LetterFilter struct {
 	OrgID    string
 	DeviceID string
+	Devices  []string // of these alone, ascending; nil: of all
 	Reason   Reason
 	From, To int64     // receivedAt, Unix ms; To 0 is open
 	After    *LetterID // resume behind this letter

@@ -74,7 +74,7 @@ type DeviceFilter struct {
 }
 
 // Devices keeps devices. Ids and serial numbers share one namespace: neither
-// may equal an id or a serial number of another device.
+// may equal an id or a serial number of another device, or the id of an API key.
 type Devices interface {
 	// CreateDevice stores d with its ports, gives it a UID that was never used
 	// before, and answers the stored device. ErrConflict when its id or serial

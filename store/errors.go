@@ -13,6 +13,9 @@ var (
 	ErrInvalid     = errors.New("invalid")
 	ErrUnavailable = errors.New("unavailable")
 	ErrFull        = errors.New("full")
+	// ErrUncertain says that a change may have been made, or not: the database
+	// went away before it answered. It comes beside another sentinel.
+	ErrUncertain = errors.New("uncertain")
 )
 
 // Error is a sentinel with what a person needs to act: which object, which
@@ -47,6 +50,11 @@ func NotFound(noun, id string) error { return &Error{Kind: ErrNotFound, Noun: no
 // Invalid says what is wrong with a field of a noun.
 func Invalid(noun, field, format string, args ...any) error {
 	return &Error{Kind: ErrInvalid, Noun: noun, Field: field, Msg: fmt.Sprintf(format, args...)}
+}
+
+// Unavailable says what is away, and what to do until it is back.
+func Unavailable(noun, format string, args ...any) error {
+	return &Error{Kind: ErrUnavailable, Noun: noun, Msg: fmt.Sprintf(format, args...)}
 }
 
 // Conflict says why noun id cannot be as asked.

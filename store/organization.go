@@ -35,8 +35,8 @@ type Organizations interface {
 	Organization(ctx context.Context, id string) (Organization, error)
 	// ListOrganizations answers in order of id.
 	ListOrganizations(ctx context.Context, p Page) ([]Organization, error)
-	// DeleteOrganization refuses with ErrConflict while users remain, or
-	// devices that are not deleted.
+	// DeleteOrganization refuses with ErrConflict while users or API keys
+	// remain, or devices that are not deleted.
 	DeleteOrganization(ctx context.Context, id string) error
 }
 

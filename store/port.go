@@ -133,4 +133,5 @@ type Catalog interface {
 	Users
 	Devices
 	Ports
+	APIKeys
 }

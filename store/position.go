@@ -7,6 +7,15 @@ type LogID [16]byte
 
 func (id LogID) String() string { return hex.EncodeToString(id[:]) }
 
+// ParseLogID is the inverse of String.
+func ParseLogID(s string) (id LogID, ok bool) {
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != len(id) {
+		return id, false
+	}
+	return LogID(b), true
+}
+
 // Bounds is what a log can still say: records After < seq <= Head. Seq 0 is
 // before the first record.
 type Bounds struct {

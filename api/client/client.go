@@ -3,6 +3,8 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,8 +24,10 @@ var ErrUnreachable = errors.New("server not reachable")
 // Options say where the server is. Exactly one of Socket and BaseURL is set.
 type Options struct {
 	Socket  string // path of admin.sock: no login, the actor is the caller's uid
-	BaseURL string // such as http://box:8080
-	Token   string // access token for BaseURL
+	BaseURL string // such as https://box:8443
+	Token   string // access token or API key for BaseURL
+	// Roots are who may have signed the server's certificate; nil: the system's.
+	Roots *x509.CertPool
 	// UserAgent names the caller in the server's log.
 	UserAgent string
 }
@@ -51,6 +55,9 @@ func New(o Options) (*Client, error) {
 	}
 	dialer := &net.Dialer{Timeout: 5 * time.Second}
 	t.DialContext = dialer.DialContext
+	if o.Roots != nil {
+		t.TLSClientConfig = &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}
+	}
 	base, where := o.BaseURL, o.BaseURL
 	if o.Socket != "" {
 		base, where = "http://tidegate", o.Socket
@@ -64,7 +71,10 @@ func New(o Options) (*Client, error) {
 		return nil, fmt.Errorf("client: %q is not an address such as http://box:8080", base)
 	}
 	u.Path = strings.TrimSuffix(u.Path, "/")
-	return &Client{base: u, http: &http.Client{Transport: t}, token: o.Token, userAgent: o.UserAgent, where: where}, nil
+	h := &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse // credentials go nowhere but where they were told to
+	}}
+	return &Client{base: u, http: h, token: o.Token, userAgent: o.UserAgent, where: where}, nil
 }
 
 // Close drops idle connections.
@@ -109,6 +119,9 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	}
 	if resp.StatusCode/100 != 2 {
 		defer func() { _ = resp.Body.Close() }()
+		if to := resp.Header.Get("Location"); resp.StatusCode/100 == 3 && to != "" {
+			return nil, fmt.Errorf("%s is at %s now: name it as the server", c.where, strings.TrimSuffix(to, req.URL.RequestURI()))
+		}
 		return nil, readProblem(resp)
 	}
 	return resp, nil
@@ -116,11 +129,34 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 
 // unreachable tells a failed dial from a connection that broke later.
 func (c *Client) unreachable(err error) error {
+	if why := untrusted(err); why != "" {
+		return fmt.Errorf("%s: %s", c.where, why)
+	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" || errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%w: %s: %w", ErrUnreachable, c.where, err)
 	}
 	return err
+}
+
+// untrusted says what is wrong with a server's certificate, or that it has none;
+// empty: nothing is.
+func untrusted(err error) string {
+	var plain tls.RecordHeaderError
+	var signer x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(err, &plain):
+		return "it does not speak TLS there; try http://"
+	case errors.As(err, &signer):
+		return "its certificate is signed by nobody who is known here: give the certificate of who signed it, or the self-signed one, with --ca FILE"
+	case errors.As(err, &host):
+		return host.Error()
+	case errors.As(err, &invalid):
+		return invalid.Error()
+	}
+	return ""
 }
 
 // call sends in as JSON, unless it is nil, and decodes the answer into out,

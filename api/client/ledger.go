@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -34,10 +35,31 @@ func (c *Client) LedgerHours(ctx context.Context, deviceID string, from, to time
 	return out, c.call(ctx, http.MethodGet, "/ledger", v, nil, &out)
 }
 
-// Audit lists entries in order, those after the cursor's.
-func (c *Client) Audit(ctx context.Context, p Page) (List[store.AuditEntry], error) {
+// AuditQuery chooses entries; empty fields choose all.
+type AuditQuery struct {
+	OrgID, Actor, Action, Noun, ID string
+	From, To                       time.Time // the zero to is open
+	Page
+}
+
+// Audit lists entries in order, those after the cursor's. A page may be short
+// and still not the last.
+func (c *Client) Audit(ctx context.Context, q AuditQuery) (List[store.AuditEntry], error) {
+	v := q.values()
+	set(v, "orgId", q.OrgID)
+	set(v, "actor", q.Actor)
+	set(v, "action", q.Action)
+	set(v, "noun", q.Noun)
+	set(v, "id", q.ID)
+	setTime(v, "from", q.From)
+	setTime(v, "to", q.To)
 	var out List[store.AuditEntry]
-	return out, c.call(ctx, http.MethodGet, "/audit", p.values(), nil, &out)
+	return out, c.call(ctx, http.MethodGet, "/audit", v, nil, &out)
+}
+
+// ExportAudit streams the trail as it is kept into w.
+func (c *Client) ExportAudit(ctx context.Context, w io.Writer) (int64, error) {
+	return c.copyTo(ctx, w, request{method: http.MethodGet, path: "/exports/audit.log"})
 }
 
 // VerifyAudit checks the chain of the audit trail.

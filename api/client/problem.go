@@ -21,6 +21,8 @@ type Problem struct {
 	Code      string         `json:"code"` // not_found, conflict, invalid, unavailable, full, …
 	RequestID string         `json:"requestId,omitempty"`
 	Errors    []ProblemField `json:"errors,omitempty"`
+	Limit     int64          `json:"limit,omitempty"`     // the most there may be, when that is the problem
+	Parameter string         `json:"parameter,omitempty"` // what the limit is of
 	// RetryAfter is how long the server asks to wait; 0: it did not say.
 	RetryAfter time.Duration `json:"-"`
 }
@@ -39,6 +41,9 @@ func (p *Problem) Error() string {
 		b.WriteString(p.Title)
 	}
 	for _, f := range p.Errors {
+		if strings.Contains(p.Detail, f.Message) {
+			continue // said already
+		}
 		b.WriteString("; ")
 		if f.Location != "" {
 			b.WriteString(f.Location + ": ")

@@ -12,33 +12,71 @@ import (
 
 // Status is how the server is.
 type Status struct {
-	Ready       bool         `json:"ready"`
-	Version     string       `json:"version"`
-	Store       string       `json:"store"` // embedded or mongo
-	StartedAt   store.Time   `json:"startedAt"`
-	PID         int          `json:"pid"`
-	DataDir     string       `json:"dataDir"`
-	HTTP        string       `json:"http"` // address that it listens on
-	MQTT        string       `json:"mqtt"`
-	Log         LogStatus    `json:"log"`
-	Ledger      store.Ledger `json:"ledger"`
-	Connections int          `json:"connections"` // MQTT clients now
-	Devices     int          `json:"devices"`
-	DiskFree    int64        `json:"diskFreeBytes"`          // of the data folder's file system
-	DiskUsed    int64        `json:"diskUsedBytes"`          // by readings
-	DiskPerDay  int64        `json:"diskBytesPerDay"`        // of readings; 0: not known yet
-	DiskDays    *int         `json:"diskDaysLeft,omitempty"` // at that rate; nil: not known yet
-	Warnings    []string     `json:"warnings"`
+	Ready       bool            `json:"ready"`
+	Whole       bool            `json:"whole"` // false: what tells of the box, or of others, is left out
+	Version     string          `json:"version"`
+	Store       string          `json:"store"` // embedded or mongo
+	StartedAt   store.Time      `json:"startedAt"`
+	PID         int             `json:"pid"`
+	DataDir     string          `json:"dataDir"`
+	HTTP        string          `json:"http"` // address that it listens on; empty: only with TLS
+	MQTT        string          `json:"mqtt"`
+	TLS         *TLSStatus      `json:"tls,omitempty"`      // nil: there is no certificate
+	Database    *DatabaseStatus `json:"database,omitempty"` // nil: the embedded store
+	Log         LogStatus       `json:"log"`
+	Ledger      store.Ledger    `json:"ledger"`
+	Connections int             `json:"connections"` // MQTT clients now
+	Devices     int             `json:"devices"`
+	DiskFree    int64           `json:"diskFreeBytes"`          // of the data folder's file system
+	DiskUsed    int64           `json:"diskUsedBytes"`          // by readings; with MongoDB by the folder's files
+	DiskPerDay  int64           `json:"diskBytesPerDay"`        // of readings; 0: not known yet
+	DiskDays    *int            `json:"diskDaysLeft,omitempty"` // at that rate; nil: not known yet
+	Warnings    []string        `json:"warnings"`
 	// Raw is the whole answer, with what this client does not know.
 	Raw json.RawMessage `json:"-"`
 }
 
+// TLSStatus is what the server proves itself with, and where.
+type TLSStatus struct {
+	HTTP        string     `json:"http"` // address that it listens on; empty: none
+	MQTT        string     `json:"mqtt"`
+	Subject     string     `json:"subject"` // of the certificate
+	NotAfter    store.Time `json:"notAfter"`
+	DaysLeft    int        `json:"daysLeft"`    // whole days; negative: it has ended
+	Fingerprint string     `json:"fingerprint"` // SHA-256
+	SelfSigned  bool       `json:"selfSigned"`  // nobody but the box vouches for it
+}
+
+// DatabaseStatus is how the database behind the store is.
+type DatabaseStatus struct {
+	Kind      string   `json:"kind"`    // standalone, replica set, sharded; empty: not reached yet
+	Version   string   `json:"version"` // of the server; empty: not reached yet
+	Name      string   `json:"name"`    // of the database
+	Hosts     []string `json:"hosts"`
+	Reachable bool     `json:"reachable"`
+
+	Since       store.Time       `json:"since"`                 // of Reachable
+	Error       string           `json:"error,omitempty"`       // why it is not reachable, or takes no readings
+	Writer      string           `json:"writer,omitempty"`      // who holds the lease to write readings
+	Behind      int64            `json:"mirrorBehind"`          // what is not yet copied there
+	Refused     uint64           `json:"refused"`               // readings that the server did not take; they count as rejected
+	LastRefused []RefusedReading `json:"lastRefused,omitempty"` // the newest of them
+}
+
+// RefusedReading is a reading that the database did not take.
+type RefusedReading struct {
+	At       store.Time `json:"at"`
+	Reason   string     `json:"reason"`   // in the server's words
+	Document string     `json:"document"` // the reading, as JSON
+}
+
 // LogStatus is how far the log is ahead of the store.
 type LogStatus struct {
-	Depth      uint64   `json:"depth"` // records behind the writer's cursor
-	Bytes      int64    `json:"bytes"` // of the file
-	MaxBytes   int64    `json:"maxBytes"`
-	ETASeconds *float64 `json:"etaSeconds,omitempty"` // until the backlog is drained; nil: unknown, or none
+	Depth          uint64   `json:"depth"` // records behind the writer's cursor
+	Bytes          int64    `json:"bytes"` // of the file
+	MaxBytes       int64    `json:"maxBytes"`
+	DrainPerSecond float64  `json:"drainPerSecond"`       // records that were applied a second, of late
+	ETASeconds     *float64 `json:"etaSeconds,omitempty"` // until the backlog is drained; nil: unknown, or none
 }
 
 // Status answers how the server is.

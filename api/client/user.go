@@ -9,49 +9,48 @@ import (
 
 // User is a person who logs in.
 type User struct {
-	ID        string     `json:"id"`
-	Email     string     `json:"email"`
-	Role      store.Role `json:"role"`
-	OrgID     string     `json:"orgId,omitempty"`
-	CreatedAt store.Time `json:"createdAt"`
+	ID                string     `json:"id"`
+	Email             string     `json:"email"`
+	Name              string     `json:"name,omitempty"`
+	Role              store.Role `json:"role"`
+	OrgID             string     `json:"orgId,omitempty"`
+	Invited           bool       `json:"invited"` // no password was chosen yet
+	PasswordChangedAt store.Time `json:"passwordChangedAt,omitzero"`
+	LinkExpiresAt     store.Time `json:"linkExpiresAt,omitzero"` // of a link that was not used yet
+	CreatedAt         store.Time `json:"createdAt"`
+	Link              string     `json:"link,omitempty"` // once, when it was made
 }
 
 // NewUser is a user to be made.
 type NewUser struct {
 	Email    string     `json:"email"`
-	Password string     `json:"password"`
+	Name     string     `json:"name,omitempty"`
+	Password string     `json:"password,omitempty"` // empty: a link is made
 	Role     store.Role `json:"role"`
 	OrgID    string     `json:"orgId,omitempty"`
 }
 
 // UserChange replaces what is not nil.
 type UserChange struct {
+	Name     *string     `json:"name,omitempty"`
 	Password *string     `json:"password,omitempty"`
 	Role     *store.Role `json:"role,omitempty"`
 	OrgID    *string     `json:"orgId,omitempty"`
 }
 
-// Login is an access token.
-type Login struct {
-	AccessToken string     `json:"accessToken"`
-	TokenType   string     `json:"tokenType"`
-	ExpiresAt   store.Time `json:"expiresAt"`
-	User        User       `json:"user"`
+// Link is a one-time link by which a user chooses a password.
+type Link struct {
+	Link      string     `json:"link"`
+	ExpiresAt store.Time `json:"expiresAt"`
 }
 
 // Me is who the server takes the caller for.
 type Me struct {
-	Actor string     `json:"actor"` // user:ann@example.org, uid:0
-	Role  store.Role `json:"role"`
+	Actor string     `json:"actor"`          // user:ann@example.org, uid:0
+	Role  store.Role `json:"role,omitempty"` // empty for a key
+	May   []string   `json:"may"`            // read, write, ingest, admin, company
+	OrgID string     `json:"orgId,omitempty"`
 	User  *User      `json:"user,omitempty"` // nil over the socket
-}
-
-// Login exchanges an address and a password for a token. It does not change c:
-// make a new client with the token.
-func (c *Client) Login(ctx context.Context, email, password string) (Login, error) {
-	var out Login
-	in := map[string]string{"email": email, "password": password}
-	return out, c.call(ctx, http.MethodPost, "/auth/login", nil, in, &out)
 }
 
 // Me answers who the caller is.
@@ -87,4 +86,11 @@ func (c *Client) UpdateUser(ctx context.Context, idOrEmail string, ch UserChange
 // DeleteUser deletes one, by its id or its email address.
 func (c *Client) DeleteUser(ctx context.Context, idOrEmail string) error {
 	return c.call(ctx, http.MethodDelete, "/users"+seg(idOrEmail), nil, nil, nil)
+}
+
+// ResetLink makes a link by which a user, by id or email address, chooses
+// another password.
+func (c *Client) ResetLink(ctx context.Context, idOrEmail string) (Link, error) {
+	var out Link
+	return out, c.call(ctx, http.MethodPost, "/users"+seg(idOrEmail)+"/reset-link", nil, nil, &out)
 }

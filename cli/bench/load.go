@@ -6,10 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,16 +36,15 @@ type Load struct {
 	Acked func(client, message int)
 }
 
-// Login is how one client logs in.
-type Login struct {
-	ClientID, User, Password string
-}
+// sampled is how many messages share one measured ack.
+const sampled = 16
 
 // LoadResult is what a Load did.
 type LoadResult struct {
-	Acked   int64 // messages
+	Acked   int64     // messages
+	Began   time.Time // once all clients were connected
 	Elapsed time.Duration
-	// Latencies of acks, one in sixteen, ascending.
+	// Latencies of acks, one in sampled, ascending.
 	Latencies []time.Duration
 }
 
@@ -75,10 +72,9 @@ func (l *Load) Run(ctx context.Context) (*LoadResult, error) {
 		if err != nil {
 			return nil, fmt.Errorf("connect client %d: %w", i, err)
 		}
-		clients[i] = &client{l: l, n: i, conn: conn, sent: make([]time.Time, 1<<16)}
-		clients[i].cond = sync.NewCond(&clients[i].mu)
+		clients[i] = newClient(l, i, conn)
 	}
-	began := time.Now()
+	res := &LoadResult{Began: time.Now()}
 	var wg sync.WaitGroup
 	errs := make(chan error, 2*len(clients))
 	var total atomic.Int64
@@ -88,7 +84,7 @@ func (l *Load) Run(ctx context.Context) (*LoadResult, error) {
 		go func() { defer wg.Done(); errs <- c.readAcks(&total) }()
 	}
 	wg.Wait()
-	res := &LoadResult{Acked: total.Load(), Elapsed: time.Since(began)}
+	res.Acked, res.Elapsed = total.Load(), time.Since(res.Began)
 	for _, c := range clients {
 		res.Latencies = append(res.Latencies, c.latencies...)
 	}
@@ -112,10 +108,22 @@ type client struct {
 	inFlight int
 	done     bool // everything was sent
 	broken   bool
-	sent     []time.Time // by packet id, one in sixteen
+	// sent is when each message in flight left, one in sampled, in a ring. Its
+	// size follows what is in flight: a thousand clients must not need so much
+	// memory that the machine is busy with making it while they connect.
+	sent []time.Time
 
 	latencies []time.Duration
 }
+
+func newClient(l *Load, n int, conn net.Conn) *client {
+	c := &client{l: l, n: n, conn: conn, sent: make([]time.Time, l.InFlight/sampled+2)}
+	c.cond = sync.NewCond(&c.mu)
+	return c
+}
+
+// left is where the time is kept at which message i left.
+func (c *client) left(i int) *time.Time { return &c.sent[i/sampled%len(c.sent)] }
 
 func (c *client) publish(ctx context.Context) error {
 	defer func() {
@@ -129,7 +137,7 @@ func (c *client) publish(ctx context.Context) error {
 	}()
 	l := c.l
 	enc := newEncoder(l.Topic(c.n), l.Readings, l.Start, l.Step)
-	buf := make([]byte, 0, 64<<10)
+	buf := make([]byte, 0, min(max(l.InFlight, 1)*enc.size(), 64<<10))
 	interval := time.Duration(0)
 	if l.Rate > 0 {
 		interval = time.Duration(len(l.Clients)) * time.Second / time.Duration(l.Rate)
@@ -170,8 +178,8 @@ func (c *client) publish(ctx context.Context) error {
 		now := time.Now()
 		for range room {
 			id := uint16(i%65535) + 1
-			if i%16 == 0 {
-				c.sent[id] = now
+			if i%sampled == 0 {
+				*c.left(i) = now
 			}
 			buf = enc.append(buf, id, i)
 			i++
@@ -214,8 +222,8 @@ func (c *client) readAcks(total *atomic.Int64) error {
 			if want := uint16(acked%65535) + 1; id != want {
 				return fmt.Errorf("client %d: ack of %d where %d was due", c.n, id, want)
 			}
-			if acked%16 == 0 {
-				c.latencies = append(c.latencies, now.Sub(c.sent[id]))
+			if acked%sampled == 0 {
+				c.latencies = append(c.latencies, now.Sub(*c.left(acked)))
 			}
 			if c.l.Acked != nil {
 				c.l.Acked(c.n, acked)
@@ -231,122 +239,5 @@ func (c *client) readAcks(total *atomic.Int64) error {
 		if finished {
 			return nil
 		}
-	}
-}
-
-// Connect opens an MQTT 3.1.1 connection and logs in.
-func Connect(addr string, in Login) (net.Conn, error) {
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	body := appendString(nil, "MQTT")
-	body = append(body, 4, 0xC2, 0, 0) // user, password, clean session; no keepalive
-	body = appendString(body, in.ClientID)
-	body = appendString(body, in.User)
-	body = appendString(body, in.Password)
-	pk := append([]byte{0x10}, remaining(len(body))...)
-	if _, err := conn.Write(append(pk, body...)); err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	var ack [4]byte
-	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
-	if _, err := io.ReadFull(conn, ack[:]); err != nil {
-		_ = conn.Close()
-		return nil, fmt.Errorf("read CONNACK: %w", err)
-	}
-	_ = conn.SetReadDeadline(time.Time{})
-	if ack[0] != 0x20 || ack[3] != 0 {
-		_ = conn.Close()
-		return nil, fmt.Errorf("CONNACK % x", ack)
-	}
-	return conn, nil
-}
-
-func appendString(dst []byte, s string) []byte {
-	dst = binary.BigEndian.AppendUint16(dst, uint16(len(s)))
-	return append(dst, s...)
-}
-
-func remaining(n int) []byte {
-	var out []byte
-	for {
-		b := byte(n & 0x7f)
-		n >>= 7
-		if n > 0 {
-			b |= 0x80
-		}
-		out = append(out, b)
-		if n == 0 {
-			return out
-		}
-	}
-}
-
-// encoder makes PUBLISH packets by filling digits into a template.
-type encoder struct {
-	template []byte
-	id, ts   int
-	values   []int
-	start    int64
-	step     int64
-}
-
-// valueDigits is the width of each value: ddd.d.
-const valueDigits = 5
-
-func newEncoder(topic string, readings int, start time.Time, step time.Duration) *encoder {
-	e := &encoder{start: start.UnixMilli(), step: step.Milliseconds()}
-	body := appendString(nil, topic)
-	e.id = len(body)
-	body = append(body, 0, 0)
-	body = append(body, `{"ts":`...)
-	e.ts = len(body)
-	body = append(body, `0000000000000,"readings":[`...)
-	for i := range readings {
-		if i > 0 {
-			body = append(body, ',')
-		}
-		body = append(body, `{"port":`...)
-		body = strconv.AppendInt(body, int64(i+1), 10)
-		body = append(body, `,"value":`...)
-		e.values = append(e.values, len(body))
-		body = append(body, `000.0}`...)
-	}
-	body = append(body, `]}`...)
-	head := append([]byte{0x32}, remaining(len(body))...)
-	e.id += len(head)
-	e.ts += len(head)
-	for i := range e.values {
-		e.values[i] += len(head)
-	}
-	e.template = append(head, body...)
-	return e
-}
-
-func (e *encoder) size() int { return len(e.template) }
-
-// Value answers what message i says for the reading at index k, in tenths.
-func Value(i, k int) int { return 1000 + (i*7+k*131)%1500 + i%13 }
-
-func (e *encoder) append(dst []byte, id uint16, i int) []byte {
-	at := len(dst)
-	dst = append(dst, e.template...)
-	p := dst[at:]
-	p[e.id], p[e.id+1] = byte(id>>8), byte(id)
-	digits(p[e.ts:e.ts+13], e.start+int64(i)*e.step)
-	for k, off := range e.values {
-		v := Value(i, k)
-		digits(p[off:off+3], int64(v/10))
-		p[off+valueDigits-1] = byte('0' + v%10)
-	}
-	return dst
-}
-
-func digits(p []byte, n int64) {
-	for i := len(p) - 1; i >= 0; i-- {
-		p[i] = byte('0' + n%10)
-		n /= 10
 	}
 }

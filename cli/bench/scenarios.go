@@ -43,6 +43,23 @@ func (c *Config) logf(format string, args ...any) {
 	fmt.Fprintf(c.Log, format+"\n", args...)
 }
 
+// serve starts a server in a folder of its own, with devices. The caller removes
+// it.
+func (c *Config) serve(ctx context.Context, devices, ports int, env ...string) (*Server, []Login, error) {
+	s, err := NewServer(c.Bin, c.Base, env...)
+	if err != nil {
+		return nil, nil, err
+	}
+	var logins []Login
+	if _, err = s.Start(ctx); err == nil {
+		logins, err = s.Devices(ctx, devices, ports)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, s.Remove())
+	}
+	return s, logins, nil
+}
+
 // load is what every throughput run sends.
 func (c *Config) load(addr string, logins []Login, readings int) *Load {
 	step := time.Second
@@ -60,18 +77,11 @@ func (c *Config) load(addr string, logins []Login, readings int) *Load {
 // is pending. ackOnly serves without a store behind the log.
 func (c *Config) EndToEnd(ctx context.Context, sh Shape, ackOnly bool, env ...string) (Throughput, error) {
 	var t Throughput
-	s, err := NewServer(c.Bin, c.Base, env...)
+	s, logins, err := c.serve(ctx, sh.Clients, sh.Readings, env...)
 	if err != nil {
 		return t, err
 	}
 	defer func() { _ = s.Remove() }()
-	if _, err := s.Start(ctx); err != nil {
-		return t, err
-	}
-	logins, err := s.Devices(ctx, sh.Clients, sh.Readings)
-	if err != nil {
-		return t, err
-	}
 	if ackOnly {
 		if err := s.Stop(); err != nil {
 			return t, err
@@ -102,7 +112,7 @@ func (c *Config) EndToEnd(ctx context.Context, sh Shape, ackOnly bool, env ...st
 			return t, fmt.Errorf("%d messages of %d readings acked, %d readings stored", res.Acked, sh.Readings, stored)
 		}
 	}
-	elapsed := time.Since(began).Seconds()
+	elapsed := time.Since(res.Began).Seconds()
 	after, err := ReadUsage(s.Pid())
 	if err != nil {
 		return t, err

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -155,6 +156,22 @@ func (s *Server) Get(path string, into any) error {
 		return err
 	}
 	return json.NewDecoder(res.Body).Decode(into)
+}
+
+// Metric answers the value of a metric without labels.
+func (s *Server) Metric(name string) (float64, error) {
+	res, err := s.client.Get("http://tidegate/metrics")
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	lines := bufio.NewScanner(res.Body)
+	for lines.Scan() {
+		if text, is := strings.CutPrefix(lines.Text(), name+" "); is {
+			return strconv.ParseFloat(text, 64)
+		}
+	}
+	return 0, errors.Join(lines.Err(), fmt.Errorf("no metric %s", name))
 }
 
 // Ledger answers the ledger.

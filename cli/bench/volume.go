@@ -12,19 +12,12 @@ import (
 // volume shows what changes from an empty store to one of many readings: 100
 // devices of 10 ports, 1,000 series.
 func volume(ctx context.Context, c *Config) error {
-	s, err := NewServer(c.Bin, c.Base)
+	const clients, ports = 100, 10
+	s, logins, err := c.serve(ctx, clients, ports)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = s.Remove() }()
-	if _, err := s.Start(ctx); err != nil {
-		return err
-	}
-	const clients, ports = 100, 10
-	logins, err := s.Devices(ctx, clients, ports)
-	if err != nil {
-		return err
-	}
 	total := c.Volume
 	if total == 0 {
 		total = 100_000_000
@@ -42,14 +35,14 @@ func volume(ctx context.Context, c *Config) error {
 			return t, err
 		}
 		l.Addr, l.Messages = s.MQTT, messages
-		began := time.Now()
-		if _, err := l.Run(ctx); err != nil {
+		res, err := l.Run(ctx)
+		if err != nil {
 			return t, err
 		}
 		if _, err := s.Settled(ctx); err != nil {
 			return t, err
 		}
-		took := time.Since(began)
+		took := time.Since(res.Began)
 		after, err := ReadUsage(s.Pid())
 		if err != nil {
 			return t, err

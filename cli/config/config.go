@@ -4,18 +4,29 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 )
 
 // Config is every setting. Sizes are bytes.
 type Config struct {
 	HTTP struct {
-		Listen string
+		Listen      string // empty: closed
+		TLSListen   string // with TLS; empty: closed
+		Redirect    bool   // from Listen to TLSListen
+		CORSOrigins List   // of pages elsewhere that may ask the API
+		// Requests a second; twice as many at once. 0: no limit.
+		RateLimit, RateLimitAddress int
 	}
 	MQTT struct {
-		Listen         string
+		Listen         string // empty: closed
+		TLSListen      string // with TLS; empty: closed
 		MaxConnections int
+	}
+	TLS struct {
+		Cert, Key      string // PEM files; empty: there is no TLS, or it is self-signed
+		SelfSigned     bool
+		ClientCA       string // PEM file: who signs the certificates of devices
+		ClientRequired bool
 	}
 	Log struct {
 		MaxSize int64
@@ -29,14 +40,24 @@ type Config struct {
 		SettleAfter   time.Duration
 		KeepMonths    int // 0: for ever
 	}
+	Mongo struct {
+		FlushInterval time.Duration // the longest that readings wait in memory
+		FlushSize     int64
+		Writers       int  // insert commands at once
+		RawPayload    bool // keep each reading's whole message beside it
+	}
 	DeadLetters struct {
 		KeepDays int
 		MaxSize  int64
 	}
 	Auth struct {
 		AccessTokenTTL time.Duration
+		SessionTTL     time.Duration // a login that is not used for so long is over
 	}
-	Logging struct {
+	// MongoURI is MONGO_URI, which holds a password, and so is taken from the
+	// environment alone; empty: the embedded store.
+	MongoURI string
+	Logging  struct {
 		Level  string // debug, info, warn, error
 		Format string // text, json
 	}
@@ -45,8 +66,10 @@ type Config struct {
 // Default answers the settings of a box that was told nothing.
 func Default() Config {
 	var c Config
-	c.HTTP.Listen = ":8080"
-	c.MQTT.Listen = ":1883"
+	c.HTTP.Listen, c.HTTP.TLSListen = ":8080", ":8443"
+	c.HTTP.Redirect = true
+	c.HTTP.RateLimit, c.HTTP.RateLimitAddress = 50, 50
+	c.MQTT.Listen, c.MQTT.TLSListen = ":1883", ":8883"
 	c.MQTT.MaxConnections = 20_000
 	c.Log.MaxSize = 1 << 30
 	c.Log.Linger = 5 * time.Millisecond
@@ -55,9 +78,13 @@ func Default() Config {
 	c.Store.FlushInterval = 10 * time.Minute
 	c.Store.FlushSize = 20 << 20
 	c.Store.SettleAfter = 10 * time.Minute
+	c.Mongo.FlushInterval = 10 * time.Second
+	c.Mongo.FlushSize = 16 << 20
+	c.Mongo.Writers = 2
 	c.DeadLetters.KeepDays = 90
 	c.DeadLetters.MaxSize = 1 << 30
-	c.Auth.AccessTokenTTL = 8 * time.Hour
+	c.Auth.AccessTokenTTL = 15 * time.Minute
+	c.Auth.SessionTTL = 30 * 24 * time.Hour
 	c.Logging.Level = "info"
 	c.Logging.Format = "text"
 	return c
@@ -80,6 +107,9 @@ func Load(s Sources) (c Config, warnings []string, err error) {
 		if err := t.readYAML("the built-in config.yaml", s.DefaultYAML); err != nil {
 			return c, nil, err
 		}
+		for i := range t {
+			t[i].origin = "" // a default was given by nobody
+		}
 	}
 	if s.File != "" {
 		b, err := os.ReadFile(s.File)
@@ -90,17 +120,17 @@ func Load(s Sources) (c Config, warnings []string, err error) {
 			return c, nil, err
 		}
 	}
-	warnings, err = t.readEnviron(s.Environ)
+	warnings, err = t.readEnviron(s.Environ, &c.MongoURI)
 	if err != nil {
 		return c, warnings, err
 	}
 	var faults []error
-	for _, k := range t {
+	for i, k := range t {
 		text, ok := s.Flags[k.path]
 		if !ok {
 			continue
 		}
-		if err := k.value.set(text); err != nil {
+		if err := t[i].set(text, "flag for "+k.path); err != nil {
 			faults = append(faults, fmt.Errorf("flag for %s: %w", k.path, err))
 		}
 	}
@@ -110,9 +140,9 @@ func Load(s Sources) (c Config, warnings []string, err error) {
 		}
 	}
 	if len(faults) == 0 {
-		faults = c.check()
+		faults = append(c.check(), c.checkDoors(t)...)
 	}
-	return c, warnings, errors.Join(faults...)
+	return c, append(warnings, c.warnings()...), errors.Join(faults...)
 }
 
 // check finds what no single key can say.
@@ -122,8 +152,8 @@ func (c *Config) check() []error {
 		faults = append(faults, fmt.Errorf("log.window is %s, more than log.max_size %s: the window is a part of the log",
 			FormatSize(c.Log.Window), FormatSize(c.Log.MaxSize)))
 	}
-	if c.HTTP.Listen == c.MQTT.Listen && !strings.HasSuffix(c.HTTP.Listen, ":0") {
-		faults = append(faults, fmt.Errorf("http.listen and mqtt.listen are both %q: give each a port of its own", c.HTTP.Listen))
+	if c.MongoURI != "" && c.Store.KeepMonths > 0 {
+		faults = append(faults, errors.New("store.keep_months drops months of the embedded store, and MONGO_URI is set: leave it out, and let the collection values expire by collMod expireAfterSeconds"))
 	}
 	return faults
 }

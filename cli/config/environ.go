@@ -13,7 +13,6 @@ import (
 // box does instead.
 func absent() []struct{ name, instead string } {
 	return []struct{ name, instead string }{
-		{"MONGO_URI", "MongoDB is not in this version; readings are kept in the embedded store of the data folder"},
 		{"MQTT_URL", "the link to an external broker is not in this version; devices connect to mqtt.listen"},
 		{"MQTT_USERNAME", "the link to an external broker is not in this version"},
 		{"MQTT_PASSWORD", "the link to an external broker is not in this version"},
@@ -32,9 +31,9 @@ func kubernetes(name, text string) bool {
 	return regexp.MustCompile(`^TIDEGATE_(.+_)?(SERVICE_(HOST|PORT)(_.+)?|PORT_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?|PORT)$`).MatchString(name)
 }
 
-// readEnviron takes PORT, every TIDEGATE_<SECTION>_<KEY>, and warns about what
+// readEnviron takes PORT, MONGO_URI, every TIDEGATE_<SECTION>_<KEY>, and warns about what
 // has no effect. An empty variable is not set.
-func (t table) readEnviron(environ []string) (warnings []string, err error) {
+func (t table) readEnviron(environ []string, mongoURI *string) (warnings []string, err error) {
 	env := map[string]string{}
 	for _, e := range environ {
 		if k, v, ok := strings.Cut(e, "="); ok && v != "" {
@@ -46,19 +45,20 @@ func (t table) readEnviron(environ []string) (warnings []string, err error) {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil {
 			faults = append(faults, fmt.Errorf("environment PORT: %q is not a port from 0 to 65535, such as 3000", port))
 		} else if _, wins := env[variable("http.listen")]; !wins {
-			if err := t.find("http.listen").value.set(":" + strconv.FormatUint(n, 10)); err != nil {
+			if err := t.find("http.listen").set(":"+strconv.FormatUint(n, 10), "environment PORT"); err != nil {
 				faults = append(faults, err)
 			}
 		}
 	}
-	known := map[string]bool{}
+	// Those of the command line are known, and none of the server's business.
+	known := map[string]bool{"TIDEGATE_SERVER": true, "TIDEGATE_API_KEY": true, "TIDEGATE_CA": true}
 	var names []string
-	for _, k := range t {
+	for i, k := range t {
 		name := variable(k.path)
 		known[name] = true
 		names = append(names, name)
 		if text, ok := env[name]; ok {
-			if err := k.value.set(text); err != nil {
+			if err := t[i].set(text, "environment "+name); err != nil {
 				faults = append(faults, fmt.Errorf("environment %s: %w", name, err))
 			}
 		}
@@ -69,6 +69,7 @@ func (t table) readEnviron(environ []string) (warnings []string, err error) {
 			warnings = append(warnings, a.name+" is set but has no effect: "+a.instead)
 		}
 	}
+	*mongoURI = env["MONGO_URI"]
 	for _, name := range []string{"JWT_SECRET", "JWT_SECRET_PREVIOUS"} {
 		if s := env[name]; s != "" && len(s) < 32 {
 			warnings = append(warnings, fmt.Sprintf("%s has %d characters: tokens could be forged by guessing it; use 32 or more, such as from: openssl rand -base64 48", name, len(s)))

@@ -13,18 +13,24 @@ import (
 const (
 	millisecond = time.Millisecond
 	second      = time.Second
+	minute      = time.Minute
 	hour        = time.Hour
 )
 
 // value takes the text of a setting, or says what is allowed.
 type value interface{ set(text string) error }
 
+// addressValue is what is listened on; empty: nothing is.
 type addressValue struct {
 	to   *string
 	port string // for the example
 }
 
 func (v addressValue) set(text string) error {
+	if text == "" {
+		*v.to = ""
+		return nil
+	}
 	allowed := fmt.Sprintf(`%q is not an address; write ":%s" for every interface or "127.0.0.1:%s" for this machine alone`, text, v.port, v.port)
 	host, port, err := net.SplitHostPort(text)
 	if err != nil {
@@ -87,6 +93,29 @@ func (v durationValue) set(text string) error {
 	}
 	*v.to = d
 	return nil
+}
+
+// fileValue is the path of a file; empty: there is none. Whether it can be read
+// is found out by whoever reads it.
+type fileValue struct{ to *string }
+
+func (v fileValue) set(text string) error {
+	if strings.ContainsAny(text, "\x00\n\r") {
+		return fmt.Errorf("%q is not the path of a file", text)
+	}
+	*v.to = text
+	return nil
+}
+
+type switchValue struct{ to *bool }
+
+func (v switchValue) set(text string) error {
+	switch text {
+	case "true", "false":
+		*v.to = text == "true"
+		return nil
+	}
+	return fmt.Errorf("%q is neither true nor false", text)
 }
 
 type choiceValue struct {

@@ -108,16 +108,39 @@ func (d *document) section(k, v *yaml.Node, names []string) {
 		switch {
 		case known == nil:
 			d.unknown(name, k.Value, names)
+		case val.Kind == yaml.SequenceNode && takesList(known.value):
+			d.list(known, val)
 		case val.Kind != yaml.ScalarNode:
 			d.fault(val.Line, "%s takes a single value, found %s", known.path, kind(val))
 		case val.Tag == "!!null":
 			d.fault(val.Line, "%s has no value; give one or delete the line", known.path)
 		default:
-			if err := known.value.set(val.Value); err != nil {
+			if err := known.set(val.Value, fmt.Sprintf("%s line %d", d.name, val.Line)); err != nil {
 				d.fault(val.Line, "%s: %v", known.path, err)
 			}
 		}
 	})
+}
+
+func takesList(v value) bool {
+	_, ok := v.(listValue)
+	return ok
+}
+
+func (d *document) list(k *key, val *yaml.Node) {
+	var texts []string
+	for _, item := range val.Content {
+		if item.Kind != yaml.ScalarNode || item.Tag == "!!null" {
+			d.fault(item.Line, "%s takes a list of single values, found %s in it", k.path, kind(item))
+			return
+		}
+		texts = append(texts, item.Value)
+	}
+	if v, ok := k.value.(listValue); ok {
+		if err := v.setAll(texts); err != nil {
+			d.fault(val.Line, "%s: %v", k.path, err)
+		}
+	}
 }
 
 // pairs calls fn for each key of a mapping once; a second one is a fault.

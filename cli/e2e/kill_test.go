@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -87,19 +88,62 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// verifyStored compares an export with what was sent: every reading of an
-// acked message once, none that was not sent, none twice. It answers how many
+// sent judges readings by what a load has sent: every reading of an acked
+// message once, none that was not sent, none twice.
+type sent struct {
+	load    *bench.Load
+	clients map[string]int // by device
+	seen    map[sentReading]bool
+}
+
+type sentReading struct{ client, message, port int }
+
+func newSent(l *bench.Load) *sent {
+	s := &sent{load: l, clients: map[string]int{}, seen: map[sentReading]bool{}}
+	for c, in := range l.Clients {
+		s.clients[in.User] = c
+	}
+	return s
+}
+
+var errTwice = errors.New("stored twice")
+
+// take judges one reading of a store.
+func (s *sent) take(device string, port int, ts time.Time, value float64) error {
+	l := s.load
+	c, ok := s.clients[device]
+	k := sentReading{c, int(ts.Sub(l.Start) / l.Step), port}
+	switch {
+	case !ok || ts.Sub(l.Start)%l.Step != 0 || k.message < 0 || port < 1 || port > l.Readings:
+		return errors.New("nobody sent it")
+	case value != float64(bench.Value(k.message, port-1))/10:
+		return fmt.Errorf("sent was %d tenths", bench.Value(k.message, port-1))
+	case s.seen[k]:
+		return errTwice
+	}
+	s.seen[k] = true
+	return nil
+}
+
+// lost wants all that was acked among what was taken: messages of each client.
+func (s *sent) lost(acked []int) error {
+	for c, n := range acked {
+		for m := range n {
+			for p := 1; p <= s.load.Readings; p++ {
+				if !s.seen[sentReading{c, m, p}] {
+					return fmt.Errorf("acked and lost: client %d message %d port %d (acked %d)", c, m, p, n)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// verifyStored compares an export with what was sent, and answers how many
 // readings there are.
 func verifyStored(t *testing.T, s *server, l *bench.Load, acked []int) int {
 	t.Helper()
-	type key struct {
-		client, message, port int
-	}
-	seen := map[key]bool{}
-	clientOf := map[string]int{}
-	for c, in := range l.Clients {
-		clientOf[in.User] = c
-	}
+	judge := newSent(l)
 	out := s.tidegate("readings", "export", "--from", "2000-01-01T00:00:00Z", "--to", "2100-01-01T00:00:00Z")
 	r := csv.NewReader(bufio.NewReader(strings.NewReader(out)))
 	head, err := r.Read()
@@ -119,27 +163,13 @@ func verifyStored(t *testing.T, s *server, l *bench.Load, acked []int) int {
 			t.Fatal(err)
 		}
 		port, _ := strconv.Atoi(row[2])
-		c, ok := clientOf[row[1]]
-		k := key{c, int(ts.Sub(l.Start) / l.Step), port}
-		if !ok || ts.Sub(l.Start)%l.Step != 0 || k.message < 0 || port < 1 || port > l.Readings {
-			t.Fatalf("row that nobody sent: %v", row)
-		}
-		if seen[k] {
-			t.Fatalf("stored twice: %v", row)
-		}
-		seen[k] = true
-		if v, _ := strconv.ParseFloat(row[3], 64); v != float64(bench.Value(k.message, port-1))/10 {
-			t.Fatalf("row %v: sent was %d tenths", row, bench.Value(k.message, port-1))
+		value, _ := strconv.ParseFloat(row[3], 64)
+		if err := judge.take(row[1], port, ts, value); err != nil {
+			t.Fatalf("row %v: %v", row, err)
 		}
 	}
-	for c, n := range acked {
-		for m := range n {
-			for p := 1; p <= l.Readings; p++ {
-				if !seen[key{c, m, p}] {
-					t.Fatalf("acked and lost: client %d message %d port %d (acked %d)", c, m, p, n)
-				}
-			}
-		}
+	if err := judge.lost(acked); err != nil {
+		t.Fatal(err)
 	}
-	return len(seen)
+	return len(judge.seen)
 }

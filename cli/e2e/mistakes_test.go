@@ -164,17 +164,8 @@ func (s *server) publish(t *testing.T, user, secret, topic, payload string, qos 
 
 func (s *server) tryPublish(t *testing.T, user, secret, topic, payload string, qos int) (string, error) {
 	t.Helper()
-	pub, err := exec.LookPath("mosquitto_pub")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("mosquitto_pub is missing; install it with make deps")
-		}
-		t.Skip("mosquitto_pub is missing")
-	}
-	host, port, err := net.SplitHostPort(s.mqtt)
-	if err != nil {
-		t.Fatal(err)
-	}
+	pub := needProgram(t, "mosquitto_pub")
+	host, port := s.mqttAddr()
 	cmd := exec.Command(pub, "-h", host, "-p", port, "-u", user, "-P", secret, "-t", topic, "-q", fmt.Sprint(qos), "-s")
 	cmd.Stdin = strings.NewReader(payload)
 	out, err := cmd.CombinedOutput()

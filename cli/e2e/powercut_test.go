@@ -25,7 +25,7 @@ import (
 // dropped, kept or torn; and the program is started on them. Every reading
 // whose ack had begun to leave must be there.
 func TestPowerCut(t *testing.T) {
-	needStrace(t)
+	needProgram(t, "strace")
 	cuts := 25
 	if n, err := strconv.Atoi(os.Getenv("TIDEGATE_POWER_CUTS")); err == nil {
 		cuts = n
@@ -39,7 +39,7 @@ func TestPowerCut(t *testing.T) {
 // TestPowerCutNoSync proves that TestPowerCut can fail: a program built
 // without fsync of the log loses what it has acked.
 func TestPowerCutNoSync(t *testing.T) {
-	needStrace(t)
+	needProgram(t, "strace")
 	bin := filepath.Join(t.TempDir(), "tidegate-nosync")
 	out, err := exec.Command("go", "build", "-tags", "nosync", "-o", bin, "tidegate").CombinedOutput()
 	if err != nil {
@@ -48,16 +48,6 @@ func TestPowerCutNoSync(t *testing.T) {
 	r := record(t, bin)
 	if lost := r.cut(t, 4); lost == 0 {
 		t.Error("no power cut lost anything although nothing is synced: the test proves nothing")
-	}
-}
-
-func needStrace(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("strace"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("strace is missing; install it with make deps")
-		}
-		t.Skip("strace is missing")
 	}
 }
 
@@ -77,7 +67,7 @@ func record(t *testing.T, bin string) *recording {
 	s := newServer(t, env...)
 	s.start()
 	s.tidegate("org", "add", "--id", "acme", "--name", "Acme")
-	s.tidegate("device", "add", "--org", "acme", "--id", "p0", "--secret", "secret-of-p0", "--ports", "2")
+	s.tidegate("device", "add", "--org", "acme", "--id", "p0", "--secret", "secret-of-p0", "--ports", "2", "--accept-past", "60d")
 	s.stop()
 	r := &recording{dir: s.dir, before: t.TempDir(), env: env}
 	copyFolder(t, s.dir, r.before)
@@ -124,7 +114,8 @@ func record(t *testing.T, bin string) *recording {
 	return r
 }
 
-// monthBorder answers a begin of a month within the accepted 30 days.
+// monthBorder answers when this month began: on its last day longer ago than the
+// default of accept-past.
 func monthBorder() time.Time {
 	now := time.Now().UTC()
 	return time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,6 +48,8 @@ type server struct {
 	log  *output
 	http string
 	mqtt string
+
+	https, mqtts string // with TLS; empty: there is none
 }
 
 func newServer(t testing.TB, env ...string) *server {
@@ -104,6 +107,13 @@ func (s *server) start() {
 // tryStart is start for a server that may refuse; it answers why.
 func (s *server) tryStart() string {
 	s.t.Helper()
+	s.launch()
+	return s.waitReady()
+}
+
+// launch starts the process.
+func (s *server) launch() {
+	s.t.Helper()
 	bin, err := binary()
 	if err != nil {
 		s.t.Fatalf("build the program: %v", err)
@@ -115,7 +125,8 @@ func (s *server) tryStart() string {
 	s.cmd = exec.Command(args[0], args[1:]...)
 	s.log = &output{}
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
-	s.cmd.Env = append(append(os.Environ(), "TIDEGATE_HTTP_LISTEN=127.0.0.1:0", "TIDEGATE_MQTT_LISTEN=127.0.0.1:0"), s.env...)
+	s.cmd.Env = append(append(os.Environ(), "TIDEGATE_HTTP_LISTEN=127.0.0.1:0", "TIDEGATE_MQTT_LISTEN=127.0.0.1:0",
+		"TIDEGATE_HTTP_TLS_LISTEN=127.0.0.1:0", "TIDEGATE_MQTT_TLS_LISTEN=127.0.0.1:0"), s.env...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatalf("start the server: %v", err)
@@ -123,7 +134,6 @@ func (s *server) tryStart() string {
 	s.done = make(chan struct{})
 	cmd, done := s.cmd, s.done
 	go func() { _ = cmd.Wait(); close(done) }()
-	return s.waitReady()
 }
 
 func (s *server) waitReady() string {
@@ -131,12 +141,13 @@ func (s *server) waitReady() string {
 	var st struct {
 		Ready      bool
 		HTTP, MQTT string
+		TLS        struct{ HTTP, MQTT string }
 	}
 	deadline := time.Now().Add(60 * time.Second)
 	for {
 		out, _, code := s.try("", "status", "-o", "json")
 		if code == 0 && json.Unmarshal([]byte(out), &st) == nil && st.Ready {
-			s.http, s.mqtt = st.HTTP, st.MQTT
+			s.http, s.mqtt, s.https, s.mqtts = st.HTTP, st.MQTT, st.TLS.HTTP, st.TLS.MQTT
 			return ""
 		}
 		select {
@@ -148,6 +159,21 @@ func (s *server) waitReady() string {
 			return "the server is not ready: " + out + "\n" + s.tail()
 		}
 	}
+}
+
+// mqttAddr answers the server's host and port.
+func (s *server) mqttAddr() (host, port string) {
+	s.t.Helper()
+	return s.split(s.mqtt)
+}
+
+func (s *server) split(addr string) (host, port string) {
+	s.t.Helper()
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return host, port
 }
 
 func (s *server) tail() string {

@@ -126,32 +126,11 @@ func (tr *trace) verify(t *testing.T, s *server) {
 	if got := s.settled(ctx); got != tr.want {
 		t.Errorf("ledger %+v, want %+v", got, tr.want)
 	}
-	out := s.tidegate("readings", "export", "--from", "1990-01-01T00:00:00Z", "--to", "2100-01-01T00:00:00Z")
-	r := csv.NewReader(strings.NewReader(out))
-	if _, err := r.Read(); err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for {
-		row, err := r.Read()
-		if err == io.EOF {
-			break
+	n := s.export(t, func(e exported) {
+		if want, ok := tr.stored[traceKey{e.device, e.port, e.ts.UnixMilli()}]; !ok || e.value != want {
+			t.Fatalf("reading %+v: want %v (there: %v)", e, want, ok)
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		ts, err := time.Parse(time.RFC3339Nano, row[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		port, _ := strconv.Atoi(row[2])
-		v, err := strconv.ParseFloat(row[3], 64)
-		want, ok := tr.stored[traceKey{row[1], port, ts.UnixMilli()}]
-		if err != nil || !ok || v != want {
-			t.Fatalf("row %v: want %v (there: %v)", row, want, ok)
-		}
-		n++
-	}
+	})
 	if n != len(tr.stored) {
 		t.Errorf("%d readings come out, %d went in", n, len(tr.stored))
 	}

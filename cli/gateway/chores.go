@@ -18,7 +18,10 @@ import (
 )
 
 // startChores begins what the box does for itself until stop is closed:
-// rewriting quiet months compactly, retention, and a daily look at the disk.
+// rewriting quiet months compactly, forgetting sessions that are over,
+// retention, looks at the certificate and at the disk;
+// with a database, following its catalogue and copying there what others want
+// to see.
 func (g *gateway) startChores(stop <-chan struct{}) *sync.WaitGroup {
 	g.reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "tidegate_gateway_disk_free_bytes", Help: "Bytes left on the file system of the data folder.",
@@ -26,13 +29,40 @@ func (g *gateway) startChores(stop <-chan struct{}) *sync.WaitGroup {
 		Name: "tidegate_gateway_disk_days_left", Help: "Days until the disk is full at the present rate; -1: not known.",
 	}, func() float64 { return float64(g.diskNow().DaysLeft) }))
 
+	if r := g.files.remote; r != nil {
+		g.reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "tidegate_gateway_database_reachable", Help: "Whether MongoDB is reachable: 1 or 0.",
+		}, func() float64 {
+			if r.db.Status().Reachable {
+				return 1
+			}
+			return 0
+		}))
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { <-stop; cancel() })
+	if g.cert != nil {
+		wg.Go(func() { g.cert.Run(ctx, g.o.Hangup) })
+	}
+	if g.files.remote != nil {
+		wg.Go(func() { g.follow.run(ctx) })
+		wg.Go(func() { g.mirror.Run(ctx) })
+	}
 	wg.Go(func() {
+		if g.files.months == nil {
+			return
+		}
 		every(stop, settleEvery, func() {
-			if err := g.files.series.Settle(ctx, g.o.Config.Store.SettleAfter); err != nil && ctx.Err() == nil {
+			if err := g.files.months.Settle(ctx, g.o.Config.Store.SettleAfter); err != nil && ctx.Err() == nil {
 				g.log.Error("settle readings", "error", err)
+			}
+		})
+	})
+	wg.Go(func() {
+		every(stop, time.Hour, func() {
+			if err := g.files.sessions.SweepSessions(ctx, time.Now()); err != nil && ctx.Err() == nil {
+				g.log.Error("sweep sessions", "error", err)
 			}
 		})
 	})
@@ -41,8 +71,8 @@ func (g *gateway) startChores(stop <-chan struct{}) *sync.WaitGroup {
 			if w := g.diskNow().warning(); w != "" {
 				g.log.Warn(w)
 			}
-			if n := g.o.Config.Store.KeepMonths; n > 0 {
-				if _, err := g.Apply(api.WithActor(ctx, api.Actor{Name: "retention"}), n); err != nil && ctx.Err() == nil {
+			if n := g.o.Config.Store.KeepMonths; n > 0 && g.files.months != nil {
+				if _, err := g.Apply(api.WithActor(ctx, api.Actor{Name: "retention", Access: store.Everything()}), n); err != nil && ctx.Err() == nil {
 					g.log.Error("retention", "error", err)
 				}
 			}
@@ -56,7 +86,10 @@ func (g *gateway) KeepMonths() int { return g.o.Config.Store.KeepMonths }
 
 // Preview implements api.Retention.
 func (g *gateway) Preview(_ context.Context, keep int) ([]api.RetentionMonth, error) {
-	months, _ := g.files.series.ExpiredMonths(keep, time.Now())
+	if g.files.months == nil {
+		return nil, store.Conflict("retention", "", `the readings are in MongoDB: let them expire there, such as after a year with db.runCommand({collMod: "values", expireAfterSeconds: 31536000})`)
+	}
+	months, _ := g.files.months.ExpiredMonths(keep, time.Now())
 	return g.retentionMonths(months), nil
 }
 
@@ -81,7 +114,7 @@ func (g *gateway) Apply(ctx context.Context, keep int) ([]api.RetentionMonth, er
 	if err := g.flow.Flush(ctx); err != nil {
 		return nil, err
 	}
-	dropped, err := g.files.series.DropMonths(ctx, keep, time.Now())
+	dropped, err := g.files.months.DropMonths(ctx, keep, time.Now())
 	gone := []api.RetentionMonth{}
 	for _, m := range preview {
 		if slices.ContainsFunc(dropped, func(d embedded.Month) bool { return d.String() == m.Month }) {

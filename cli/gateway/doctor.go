@@ -8,10 +8,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"tidegate/broker"
 	"tidegate/cli/config"
+	"tidegate/cli/gateway/certificate"
 	"tidegate/ingest/buffer"
 	"tidegate/store"
 	"tidegate/store/embedded"
@@ -30,8 +32,7 @@ type DoctorOptions struct {
 	Config    config.Config
 	BuildDate time.Time
 	// AdoptLog lets the files of the folder follow the log that is there now:
-	// the way out when the old one is lost. What it held beyond the last flush
-	// is lost with it, and received begins anew.
+	// the way out when the old one is lost. See adoption.
 	AdoptLog bool
 }
 
@@ -43,11 +44,15 @@ func Doctor(ctx context.Context, o DoctorOptions) ([]Check, error) {
 		d.add("folder", "warning", "there is no "+o.Dir+" yet; make it with `tidegate init --data "+o.Dir+"`, or name another with --data")
 		d.clock()
 		d.ports()
+		d.certificate()
+		d.database(ctx)
 		return d.checks, nil
 	}
 	d.clock()
 	d.disk()
 	d.ports()
+	d.certificate()
+	d.database(ctx)
 	lock, err := lockFolder(o.Dir)
 	if err != nil {
 		if o.AdoptLog {
@@ -58,7 +63,7 @@ func Doctor(ctx context.Context, o DoctorOptions) ([]Check, error) {
 	}
 	defer lock.unlock()
 	if o.AdoptLog {
-		if err := d.adopt(); err != nil {
+		if err := d.adopt(ctx); err != nil {
 			return d.checks, err
 		}
 	}
@@ -98,7 +103,16 @@ func (d *doctor) disk() {
 }
 
 func (d *doctor) ports() {
-	for name, addr := range map[string]string{"http.listen": d.o.Config.HTTP.Listen, "mqtt.listen": d.o.Config.MQTT.Listen} {
+	c := d.o.Config
+	doors := [][2]string{{"http.listen", c.HTTP.Listen}, {"mqtt.listen", c.MQTT.Listen}}
+	if c.UsesTLS() {
+		doors = append(doors, [2]string{"http.tls_listen", c.HTTP.TLSListen}, [2]string{"mqtt.tls_listen", c.MQTT.TLSListen})
+	}
+	for _, door := range doors {
+		name, addr := door[0], door[1]
+		if addr == "" {
+			continue
+		}
 		l, err := net.Listen("tcp", addr)
 		if err == nil {
 			_ = l.Close()
@@ -115,15 +129,73 @@ func (d *doctor) ports() {
 	}
 }
 
+// certificate looks at what the doors with TLS would prove themselves with.
+func (d *doctor) certificate() {
+	const name = "certificate"
+	if !d.o.Config.UsesTLS() {
+		return
+	}
+	i, warnings, ok, err := certificate.Inspect(certificateOptions(d.o.Dir, d.o.Config, d.o.BuildDate))
+	switch {
+	case err != nil:
+		d.add(name, "failed", err.Error())
+	case !ok:
+		d.add(name, "ok", "the next start makes the box's own")
+	case len(warnings) > 0:
+		d.add(name, "warning", strings.Join(warnings, "; "))
+	default:
+		d.add(name, "ok", fmt.Sprintf("%s, for %s, ends on %s; SHA-256 %s", i.Subject, strings.Join(i.Names, " "), i.NotAfter.UTC().Format(time.DateOnly), i.Fingerprint))
+	}
+}
+
+func (d *doctor) logPath() string { return filepath.Join(d.o.Dir, "buffer.db") }
+
+func (d *doctor) openLog() (*buffer.Log, error) {
+	return buffer.Open(buffer.Options{Path: d.logPath(), Logger: slog.New(slog.DiscardHandler), Fatal: func(error) {}})
+}
+
+// withoutLog tells a new folder from one whose log is lost.
+func (d *doctor) withoutLog() {
+	lost, err := d.followsLog()
+	if err != nil {
+		d.add("readings", "failed", err.Error())
+		return
+	}
+	if lost {
+		d.add("log", "failed", d.logPath()+" is missing, and there are readings: put it back, or restore a backup; "+
+			"if it is lost for good, run `tidegate doctor --adopt-log --data "+d.o.Dir+"`")
+		return
+	}
+	d.add("files", "ok", "the folder is new; make its first user with `tidegate init --data "+d.o.Dir+"`")
+}
+
+// followsLog reports whether the readings of the folder follow a log.
+func (d *doctor) followsLog() (follows bool, err error) {
+	var readings interface {
+		Standings() []embedded.Standing
+		Close() error
+	}
+	if _, serr := os.Stat(filepath.Join(d.o.Dir, journalName)); serr == nil {
+		readings, err = embedded.OpenJournal(filepath.Join(d.o.Dir, journalName), embedded.JournalOptions{})
+	} else if _, serr := os.Stat(filepath.Join(d.o.Dir, indexName)); serr == nil {
+		readings, err = embedded.OpenSeries(d.o.Dir, embedded.SeriesOptions{})
+	} else {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return readings.Standings()[0].Log != store.LogID{}, readings.Close()
+}
+
 // files opens each file as a server would, and walks the chains.
 func (d *doctor) files(ctx context.Context) {
-	path := filepath.Join(d.o.Dir, "buffer.db")
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		d.add("files", "ok", "the folder is new; make its first user with `tidegate init --data "+d.o.Dir+"`")
+	if _, err := os.Stat(d.logPath()); errors.Is(err, os.ErrNotExist) {
+		d.withoutLog()
 		return
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	log, err := buffer.Open(buffer.Options{Path: path, Logger: quiet, Fatal: func(error) {}})
+	log, err := d.openLog()
 	if err != nil {
 		d.add("log", "failed", err.Error())
 		return
@@ -134,7 +206,7 @@ func (d *doctor) files(ctx context.Context) {
 	} else {
 		d.add("log", "ok", fmt.Sprintf("chain of %d records is whole", v.Records))
 	}
-	f, err := openFiles(Options{Dir: d.o.Dir, Logger: quiet}, nil)
+	f, readings, err := d.openForDoctor(Options{Dir: d.o.Dir, Config: d.o.Config, Logger: quiet})
 	if err != nil {
 		d.add("files", "failed", err.Error())
 		return
@@ -149,7 +221,7 @@ func (d *doctor) files(ctx context.Context) {
 	for _, part := range []struct {
 		name string
 		of   store.Follower
-	}{{"readings", f.series}, {"state", f.state}} {
+	}{{"readings", readings}, {"state", f.state}} {
 		if err := part.of.Bind(bounds); err != nil {
 			d.add(part.name, "failed", err.Error())
 			continue
@@ -161,23 +233,6 @@ func (d *doctor) files(ctx context.Context) {
 	} else {
 		d.add("audit", "ok", fmt.Sprintf("chain of %d entries is whole", n))
 	}
-}
-
-func (d *doctor) adopt() error {
-	log, err := buffer.Open(buffer.Options{Path: filepath.Join(d.o.Dir, "buffer.db"), Logger: slog.New(slog.DiscardHandler), Fatal: func(error) {}})
-	if err != nil {
-		return err
-	}
-	id := store.LogID(log.ID())
-	if err := log.Close(); err != nil {
-		return err
-	}
-	if err := embedded.AdoptLog(d.o.Dir, id, time.Now()); err != nil {
-		return fmt.Errorf("adopt the log: %w", err)
-	}
-	if err := embedded.AdoptStateLog(filepath.Join(d.o.Dir, "state.db"), id); err != nil {
-		return fmt.Errorf("adopt the log: %w", err)
-	}
-	d.add("adopt-log", "ok", "the files follow log "+id.String()+" now")
-	return nil
+	d.add("sessions", "ok", fmt.Sprintf("%d logins are open; they are in no backup", f.sessions.Count(time.Now())))
+	d.refused(ctx, f)
 }

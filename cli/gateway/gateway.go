@@ -2,8 +2,12 @@
 // traffic in last, and on the way out closes the doors first and the files
 // last.
 //
-//	start: lock · secrets · catalogue, audit · state, readings · log · writer · live · api · broker
+//	start: lock · secrets · catalogue, audit · state, readings · certificate · log · writer · live · api · broker
 //	stop:  broker · http · writer drained and flushed · log · files
+//
+// With MONGO_URI catalogue and readings are in a database; the rest stays in
+// the folder, and so does a copy of the catalogue. The start needs the database
+// once: from then on everything begins, accepts and stops without it.
 //
 // SIGTERM loses nothing: what was acked is stored or in the log. A failed
 // fsync of the log ends the process without another ack.
@@ -14,8 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
+	"os"
 	"path/filepath"
 	"runtime/debug"
 	"time"
@@ -27,11 +30,13 @@ import (
 	"tidegate/api"
 	"tidegate/broker"
 	"tidegate/cli/config"
+	"tidegate/cli/gateway/certificate"
 	"tidegate/ingest"
 	"tidegate/ingest/buffer"
 	"tidegate/ingest/live"
 	"tidegate/store"
 	"tidegate/store/embedded"
+	"tidegate/store/mongo"
 	"tidegate/web"
 )
 
@@ -44,16 +49,13 @@ type Options struct {
 	BuildDate time.Time
 	Logger    *slog.Logger
 	Env       func(string) string
+	// Hangup makes the certificate be read again at once; nil: nothing does.
+	Hangup <-chan os.Signal
 	// NextPort lets a taken port give way to the next free one (the demo).
 	NextPort bool
 	// AckOnly leaves the store behind the log out: what remains is the cost of
 	// the acks (bench).
 	AckOnly bool
-}
-
-// Addrs are where a running gateway listens.
-type Addrs struct {
-	HTTP, MQTT, Socket string
 }
 
 // Grace is how long each stage of a stop may take.
@@ -65,6 +67,12 @@ const (
 	catchUpGrace = time.Minute
 )
 
+// flushSoonest is how long readings wait for a database that is quick: others
+// who read it see them a second later, and a flush, which costs two small
+// fsyncs here and about 0.1 ms a series there, is rare beside the fsync of each
+// message. Queries of tidegate's own see readings at once.
+const flushSoonest = time.Second
+
 // gateway is one that runs.
 type gateway struct {
 	o       Options
@@ -72,6 +80,9 @@ type gateway struct {
 	reg     *prometheus.Registry
 	began   time.Time
 	files   *files
+	follow  *follower           // nil: the catalogue is the folder's own
+	mirror  *mongo.Mirror       // nil: nothing is copied elsewhere
+	cert    *certificate.Keeper // nil: there is no TLS
 	buf     *buffer.Log
 	hub     *live.Hub
 	devices *ingest.Registry
@@ -81,6 +92,7 @@ type gateway struct {
 	broker  *broker.Broker
 	seen    *presences
 	addrs   Addrs
+	setup   string // the secret of the setup link, in memory alone; empty: none
 	fatal   chan error
 }
 
@@ -114,6 +126,9 @@ func Run(ctx context.Context, o Options, ready func(Addrs)) error {
 		}
 	}()
 	if err := g.files.checkDeviceKey(ctx); err != nil {
+		return err
+	}
+	if err := g.openCertificate(); err != nil {
 		return err
 	}
 	return g.serve(ctx, ready)
@@ -186,31 +201,22 @@ func (g *gateway) build(ctx context.Context) error {
 	if g.seen, err = loadPresences(ctx, g.files.state); err != nil {
 		return err
 	}
-	g.flow, err = ingest.NewPipeline(ingest.Options{
-		Log: g.buf, Series: g.files.series, State: g.files.state, Registry: g.devices, Live: g.hub,
-		FlushInterval: c.Store.FlushInterval, FlushSize: c.Store.FlushSize, LogSize: c.Log.MaxSize,
-		BuildDate: g.o.BuildDate, LastReceived: g.seen.newest(),
-		Rejected: func(org, device, line string) {
-			g.log.Warn(line)
-			g.hub.Publish([]live.Event{{Kind: live.KindRejection, OrgID: org, DeviceID: device, At: now(), Line: line}})
-		},
-		Logger: g.log, Registerer: g.reg, Now: time.Now,
-	})
-	if err != nil {
+	if g.flow, err = ingest.NewPipeline(g.flowOptions()); err != nil {
+		return err
+	}
+	if err := g.buildRemote(); err != nil {
 		return err
 	}
 	g.admin = api.NewAdmin(api.AdminOptions{
-		Catalog: g.files.catalog, Audit: g.files.audit, Registry: g.devices, Readings: g.files.series,
-		Disconnect: func(device, reason string) { g.broker.Disconnect(device, reason) },
-		Logger:     g.log,
+		Catalog: g.files.catalog, Audit: g.files.audit, Sessions: g.files.sessions, KeyUses: g.files.sessions, Registry: g.devices, Readings: g.files.series,
+		Between: g.flow.Between, Writable: g.writable,
+		Disconnect:    func(device, reason string) { g.broker.Disconnect(device, reason) },
+		DisconnectKey: func(id, reason string) { g.broker.DisconnectKey(id, reason) },
+		Logger:        g.log,
 	})
-	mqtt, err := freeMQTT(c.MQTT.Listen, g.o.NextPort)
-	if err != nil {
-		return err
-	}
-	g.broker, err = broker.New(broker.Options{
-		Listen: mqtt, MaxConnections: c.MQTT.MaxConnections,
-		Submitter: g.flow, Authenticator: g.devices, Devices: g.devices,
+	mqtt := broker.Options{
+		MaxConnections: c.MQTT.MaxConnections,
+		Submitter:      g.flow, Authenticator: noting{g.devices, g.files.sessions}, Devices: g.devices,
 		Presence: g.seen.set,
 		Lifecycle: func(org, device, status, reason string, at time.Time) {
 			g.hub.Publish([]live.Event{{Kind: live.KindLifecycle, OrgID: org, DeviceID: device, At: store.Time(at.UnixMilli()), Status: status, Reason: reason}})
@@ -220,8 +226,14 @@ func (g *gateway) build(ctx context.Context) error {
 			g.hub.Publish([]live.Event{{Kind: live.KindRejection, OrgID: r.OrgID, DeviceID: r.DeviceID, At: now(), Reason: r.Kind, Line: r.Line}})
 		},
 		Logger: g.log, Registerer: g.reg,
-	})
-	if err != nil {
+	}
+	if err := g.addressMQTT(&mqtt); err != nil {
+		return err
+	}
+	if g.broker, err = broker.New(mqtt); err != nil {
+		return err
+	}
+	if g.setup, err = g.setupSecret(ctx); err != nil {
 		return err
 	}
 	keys, err := jwtKeys(g.files.secrets.JWT, g.o.Env)
@@ -230,12 +242,36 @@ func (g *gateway) build(ctx context.Context) error {
 	}
 	g.api, err = api.New(api.Options{
 		Admin: g.admin, Readings: g.files.series, Letters: g.files.state, Pipeline: g.flow, Live: g.hub,
-		Keys: keys, AccessTokenTTL: c.Auth.AccessTokenTTL, Version: g.o.Version,
+		Keys: keys, AccessTokenTTL: c.Auth.AccessTokenTTL, SessionTTL: c.Auth.SessionTTL, Version: g.o.Version,
+		SetupToken: g.setup, Address: g.address,
+		CORSOrigins: c.HTTP.CORSOrigins.All(), RateLimit: c.HTTP.RateLimit, RateLimitAddress: c.HTTP.RateLimitAddress,
 		Presence: g.seen.get, Status: g.status, Backup: g.backup, Retention: g, Ready: g.ready,
 		Metrics: promhttp.HandlerFor(g.reg, promhttp.HandlerOpts{}), Page: web.Handler(),
 		Logger: g.log, Registerer: g.reg,
 	})
 	return err
+}
+
+// flowOptions answers how readings are gathered: for the embedded store long,
+// to spare the disk, and for a database as long as its own cost says.
+func (g *gateway) flowOptions() ingest.Options {
+	c := g.o.Config
+	o := ingest.Options{
+		Log: g.buf, Series: g.files.series, State: g.files.state, Registry: g.devices, Live: g.hub,
+		FlushInterval: c.Store.FlushInterval, FlushSize: c.Store.FlushSize, LogSize: c.Log.MaxSize,
+		BuildDate: g.o.BuildDate, LastReceived: g.seen.newest(),
+		Rejected: func(org, device, line string) {
+			g.log.Warn(line)
+			g.hub.Publish([]live.Event{{Kind: live.KindRejection, OrgID: org, DeviceID: device, At: now(), Line: line}})
+		},
+		Logger: g.log, Registerer: g.reg, Now: time.Now,
+	}
+	if g.files.remote != nil {
+		o.FlushInterval, o.FlushSize = c.Mongo.FlushInterval, c.Mongo.FlushSize
+		o.FlushSoonest, o.LastFlush = flushSoonest, drainGrace
+		o.RawPayload = c.Mongo.RawPayload
+	}
+	return o
 }
 
 func now() store.Time { return store.Time(time.Now().UnixMilli()) }
@@ -251,9 +287,11 @@ func (g *gateway) runFlow(ctx context.Context) error {
 }
 
 // catchUp waits until the ledger adds up again after a crash. A store that takes
-// nothing keeps the doors closed for a while only: devices come first.
+// nothing keeps the doors closed for a while only: devices come first. With a
+// database, which may be away for long, the ledger adds up from the start on:
+// position and counts are one there.
 func (g *gateway) catchUp(ctx context.Context) {
-	if g.o.AckOnly {
+	if g.o.AckOnly || g.files.remote != nil {
 		return
 	}
 	wait, cancel := context.WithTimeout(ctx, catchUpGrace)
@@ -277,58 +315,4 @@ func (g *gateway) drain() {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-}
-
-// door is what listens for HTTP.
-type door struct {
-	servers []*http.Server
-	failed  chan error
-}
-
-func (d *door) shutdown(ctx context.Context) {
-	sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), httpGrace)
-	defer cancel()
-	for _, s := range d.servers {
-		if err := s.Shutdown(sctx); err != nil {
-			_ = s.Close()
-		}
-	}
-}
-
-func (d *door) serve(s *http.Server, l net.Listener) {
-	d.servers = append(d.servers, s)
-	go func() {
-		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			d.failed <- fmt.Errorf("serve %s: %w", l.Addr(), err)
-		}
-	}()
-}
-
-// listen opens the doors: the socket, HTTP, and MQTT last.
-func (g *gateway) listen(ctx context.Context) (*door, error) {
-	d := &door{failed: make(chan error, 2)}
-	socket, err := listenSocket(filepath.Join(g.o.Dir, "admin.sock"))
-	if err != nil {
-		return nil, err
-	}
-	web, err := listenTCP(g.o.Config.HTTP.Listen, g.o.NextPort)
-	if err != nil {
-		return nil, errors.Join(err, socket.Close())
-	}
-	addr, err := g.broker.Start(ctx)
-	if err != nil {
-		return nil, errors.Join(err, socket.Close(), web.Close())
-	}
-	g.addrs = Addrs{HTTP: web.Addr().String(), MQTT: addr.String(), Socket: socket.Addr().String()}
-	d.serve(g.api.AdminHTTP(), socket)
-	d.serve(g.api.HTTP(), web)
-	return d, nil
-}
-
-// ready answers why the gateway is not ready; nil when it is.
-func (g *gateway) ready() error {
-	if g.addrs.MQTT == "" {
-		return errors.New("starting")
-	}
-	return nil
 }

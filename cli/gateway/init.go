@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tidegate/api"
+	"tidegate/cli/config"
 	"tidegate/ingest"
 	"tidegate/store"
 	"tidegate/store/embedded"
@@ -17,6 +18,7 @@ import (
 // InitOptions say what a new data folder holds.
 type InitOptions struct {
 	Dir           string
+	Config        config.Config
 	AdminEmail    string
 	AdminPassword string
 	Sample        bool // also an organization, a device and its ports
@@ -33,24 +35,34 @@ type InitResult struct {
 	Topic    string `json:"topic,omitempty"`
 }
 
-// Init makes the first user of a data folder, without a server. A folder that
-// has users already is left as it is.
+// Init makes the first user of a data folder, without a server. With MONGO_URI
+// it is made in the database, which must be reachable. A folder, or a database,
+// that has users already is left as it is.
 func Init(ctx context.Context, o InitOptions) (r InitResult, err error) {
 	lock, err := lockFolder(o.Dir)
 	if err != nil {
 		return r, err
 	}
 	defer lock.unlock()
-	f, err := openFiles(Options{Dir: o.Dir, Logger: slog.New(slog.DiscardHandler)}, nil)
+	f, err := openFiles(Options{Dir: o.Dir, Config: o.Config, Logger: slog.New(slog.DiscardHandler)}, nil)
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, f.close()) }()
-	users, err := f.catalog.ListUsers(ctx, store.Page{Limit: 1})
+	if err := f.checkDeviceKey(ctx); err != nil {
+		return r, err
+	}
+	if o.AdminPassword == "" {
+		return r, store.Invalid("user", "password", "is missing")
+	}
+	users, err := f.catalog.ListUsers(ctx, store.UserFilter{Page: store.Page{Limit: 1}})
 	if err != nil {
 		return r, err
 	}
 	if len(users) > 0 {
+		if f.remote != nil {
+			return r, store.Conflict("database", f.remote.place(), "it has users already. Start with `tidegate serve --data %s`, or name an empty database in MONGO_URI", o.Dir)
+		}
 		return r, store.Conflict("data folder", o.Dir, "it has users already. Start it with `tidegate serve --data %s`, or choose a new folder", o.Dir)
 	}
 	devices, err := ingest.NewRegistry(ctx, f.catalog, f.secrets.Device, time.Now)
@@ -58,9 +70,9 @@ func Init(ctx context.Context, o InitOptions) (r InitResult, err error) {
 		return r, err
 	}
 	admin := api.NewAdmin(api.AdminOptions{
-		Catalog: f.catalog, Audit: f.audit, Registry: devices, Readings: f.series, Logger: slog.New(slog.DiscardHandler),
+		Catalog: f.catalog, Audit: f.audit, Sessions: f.sessions, KeyUses: f.sessions, Registry: devices, Readings: f.series, Logger: slog.New(slog.DiscardHandler),
 	})
-	ctx = api.WithActor(ctx, api.Actor{Name: "setup", Role: store.RoleCompanyAdmin})
+	ctx = api.WithActor(ctx, api.Actor{Name: "setup", Role: store.RoleCompanyAdmin, Access: store.Everything()})
 	if _, err := admin.CreateUser(ctx, api.NewUser{Email: o.AdminEmail, Password: o.AdminPassword, Role: store.RoleCompanyAdmin}); err != nil {
 		return r, err
 	}
@@ -94,5 +106,10 @@ func makeSample(ctx context.Context, admin *api.Admin, r *InitResult) error {
 // VerifyAudit checks the audit trail of a folder, also while a server has it,
 // and answers how many entries it holds.
 func VerifyAudit(ctx context.Context, dir string) (uint64, error) {
-	return embedded.VerifyAuditFile(ctx, filepath.Join(dir, "audit.log"))
+	return VerifyAuditFile(ctx, filepath.Join(dir, "audit.log"))
+}
+
+// VerifyAuditFile checks a trail that was exported.
+func VerifyAuditFile(ctx context.Context, file string) (uint64, error) {
+	return embedded.VerifyAuditFile(ctx, file)
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"tidegate/broker"
@@ -34,14 +35,14 @@ func listenSocket(path string) (net.Listener, error) {
 }
 
 // listenTCP opens an address, or with next the first free port from there on.
-func listenTCP(addr string, next bool) (net.Listener, error) {
+func listenTCP(addr, key string, next bool) (net.Listener, error) {
 	for range 100 {
 		l, err := net.Listen("tcp", addr)
 		if err == nil {
 			return l, nil
 		}
 		if !next || !errors.Is(err, syscall.EADDRINUSE) {
-			return nil, explainListen(addr, err)
+			return nil, explainListen(addr, key, err)
 		}
 		if addr, err = nextPort(addr); err != nil {
 			return nil, err
@@ -52,8 +53,8 @@ func listenTCP(addr string, next bool) (net.Listener, error) {
 
 // explainListen adds the likely owner and the way out to the error of a taken
 // port.
-func explainListen(addr string, err error) error {
-	const way = "choose another with TIDEGATE_HTTP_LISTEN=127.0.0.1:8081 or http.listen in config.yaml"
+func explainListen(addr, key string, err error) error {
+	way := "choose another with TIDEGATE_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_")) + "=127.0.0.1:8081 or " + key + " in config.yaml"
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("listen for HTTP on %s: %w; %s", addr, err, way)
 	}
@@ -68,6 +69,19 @@ func explainListen(addr string, err error) error {
 	return fmt.Errorf("listen for HTTP on %s: the port is taken%s: stop that program, or %s: %w", addr, by, way, err)
 }
 
+// browsable answers the address of a page for a browser on this machine: one
+// that listens everywhere is shown as loopback.
+func browsable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "http://" + addr
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
 func nextPort(addr string) (string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -80,13 +94,23 @@ func nextPort(addr string) (string, error) {
 	return net.JoinHostPort(host, strconv.Itoa(n+1)), nil
 }
 
-// freeMQTT answers the configured MQTT address, or with NextPort the first one
-// from there on that is free now.
+// addressMQTT says where the broker listens: at the configured addresses, or with
+// NextPort at the first ones from there on that are free now.
+func (g *gateway) addressMQTT(o *broker.Options) (err error) {
+	c := g.o.Config.MQTT
+	if o.Listen, err = freeMQTT(c.Listen, g.o.NextPort); err != nil || g.cert == nil {
+		return err
+	}
+	o.TLS = g.cert.MQTTS()
+	o.ListenTLS, err = freeMQTT(c.TLSListen, g.o.NextPort)
+	return err
+}
+
 func freeMQTT(addr string, next bool) (string, error) {
-	if !next {
+	if !next || addr == "" {
 		return addr, nil
 	}
-	l, err := listenTCP(addr, true)
+	l, err := listenTCP(addr, "mqtt.listen", true)
 	if err != nil {
 		return "", err
 	}

@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"tidegate/api"
@@ -15,19 +17,26 @@ func (g *gateway) status(ctx context.Context) (api.Status, error) {
 	if err != nil {
 		return api.Status{}, err
 	}
-	_, head := g.buf.Bounds()
+	drain := g.flow.Drain()
 	depth := g.buf.Depth()
 	disk := g.diskNow()
 	s := api.Status{
 		Ready: g.ready() == nil, Version: g.o.Version, Store: "embedded",
 		StartedAt: store.Time(g.began.UnixMilli()), PID: os.Getpid(), DataDir: g.o.Dir,
-		HTTP: g.addrs.HTTP, MQTT: g.addrs.MQTT,
-		Log:      api.LogStatus{Depth: head - min(head, g.flow.Cursor()), Bytes: depth.Bytes, MaxBytes: g.o.Config.Log.MaxSize},
+		HTTP: g.addrs.HTTP, MQTT: g.addrs.MQTT, TLS: g.tlsStatus(),
+		Log:      api.LogStatus{Depth: drain.Depth, Bytes: depth.Bytes, MaxBytes: g.o.Config.Log.MaxSize, DrainPerSecond: drain.PerSecond},
 		Ledger:   l,
 		Devices:  len(g.devices.Devices()),
 		DiskFree: disk.Free, DiskUsed: disk.Used, DiskPerDay: disk.PerDay,
 		Connections: g.seen.online(),
 		Warnings:    append([]string{}, g.o.Warnings...),
+	}
+	if g.cert != nil {
+		s.Warnings = append(s.Warnings, g.cert.Warnings()...)
+	}
+	if drain.ETA > 0 {
+		eta := drain.ETA.Round(time.Second).Seconds()
+		s.Log.ETASeconds = &eta
 	}
 	if disk.DaysLeft >= 0 {
 		s.DiskDaysLeft = &disk.DaysLeft
@@ -35,8 +44,15 @@ func (g *gateway) status(ctx context.Context) (api.Status, error) {
 	if g.buf.Full() {
 		s.Warnings = append(s.Warnings, "the log is full: acks are withheld, and devices hold their messages. Free disk space, or see why the store does not take readings")
 	}
-	if t := g.flow.Trouble(); t != "" {
-		s.Warnings = append(s.Warnings, "the store does not take readings: "+t)
+	trouble := g.flow.Trouble()
+	if g.files.remote != nil {
+		s.Store = "mongo"
+		if s.Database, err = g.database(ctx, trouble); err != nil {
+			return s, err
+		}
+		s.Warnings = append(s.Warnings, databaseWarnings(*s.Database)...)
+	} else if trouble != "" {
+		s.Warnings = append(s.Warnings, "the store does not take readings: "+trouble)
 	}
 	if w := disk.warning(); w != "" {
 		s.Warnings = append(s.Warnings, w)
@@ -44,13 +60,71 @@ func (g *gateway) status(ctx context.Context) (api.Status, error) {
 	return s, nil
 }
 
+// lastRefused is how many refused readings a status names.
+const lastRefused = 5
+
+// database answers how the database is. It asks nobody: a status must answer
+// also when the database does not.
+func (g *gateway) database(ctx context.Context, trouble string) (*api.DatabaseStatus, error) {
+	r := g.files.remote
+	is := r.db.Status()
+	d := &api.DatabaseStatus{
+		Kind: is.Kind, Version: is.Version, Name: is.Database, Hosts: is.Hosts, Reachable: is.Reachable,
+		Since: store.Time(is.Since.UnixMilli()), Writer: r.series.LeaseHolder(), Behind: g.mirror.Behind(),
+	}
+	err := g.follow.refused()
+	switch {
+	case !is.Reachable:
+		d.Error = is.LastError
+	case err != nil:
+		d.Error = err.Error()
+	case trouble != "":
+		d.Error = trouble
+	}
+	if d.Refused, err = r.journal.Refused(ctx); err != nil {
+		return nil, err
+	}
+	last, err := r.journal.ListRefused(ctx, lastRefused)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range last {
+		d.LastRefused = append(d.LastRefused, api.RefusedReading{At: f.At, Reason: f.Reason, Document: f.Document})
+	}
+	return d, nil
+}
+
+func databaseWarnings(d api.DatabaseStatus) []string {
+	var w []string
+	switch {
+	case !d.Reachable:
+		w = append(w, strings.TrimSuffix(fmt.Sprintf("MongoDB is away since %s; what is acked waits in the log: %s", d.Since, d.Error), ": "))
+	case d.Error != "":
+		w = append(w, "the database does not take everything: "+d.Error)
+	}
+	if d.Refused > 0 {
+		w = append(w, refusedWarning(d.Refused, d.LastRefused[0].Reason))
+	}
+	return w
+}
+
+func refusedWarning(n uint64, reason string) string {
+	return fmt.Sprintf("MongoDB refused %d readings after they were accepted, the last one with: %s. They count as rejected and are kept here; `tidegate status -o json` and `tidegate doctor` show the newest", n, reason)
+}
+
 // diskNow answers how full the disk is; what cannot be asked is left at zero.
+// With a database nobody knows how fast the folder fills: it should not.
 func (g *gateway) diskNow() Disk {
 	free, err := diskFree(g.o.Dir)
 	if err != nil {
 		g.log.Warn("disk", "error", err)
 	}
-	u := g.files.series.Usage(time.Now())
+	if g.files.months == nil {
+		d := newDisk(folderBytes(g.o.Dir), free, 0)
+		d.remote = true
+		return d
+	}
+	u := g.files.months.Usage(time.Now())
 	return newDisk(u.Bytes, free, u.BytesPerDay)
 }
 

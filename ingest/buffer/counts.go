@@ -85,6 +85,14 @@ func (c *counts) trim(m mark, delta map[int64]map[uint32]int64) {
 	}
 }
 
+// shift adds d to what the trimmed records are counted as.
+func (c *counts) shift(d int64) {
+	c.total += d
+	for i := range c.marks {
+		c.marks[i].total += d
+	}
+}
+
 // appendOwners encodes counts by owner: in ascending order the difference to
 // the owner before, then the count, as varints.
 func appendOwners(dst []byte, owners map[uint32]int64) []byte {

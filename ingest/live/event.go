@@ -7,7 +7,7 @@ type Kind uint8
 
 // The kinds.
 const (
-	KindReading   Kind = iota // a reading was stored
+	KindReading   Kind = iota // a reading was stored, or accepted while the store is away
 	KindLifecycle             // a device came or went
 	KindRejection             // a reading, a login or a topic was refused
 )
@@ -47,7 +47,8 @@ type Port struct {
 // Filter chooses events.
 type Filter struct {
 	Kinds Kinds
-	OrgID string // empty: every organization
+	// Access is whose the events are, as far as it may read and sees them.
+	Access store.Access
 	// Ports chooses readings of these, and lifecycle and rejections of their
 	// devices; nil is all.
 	Ports map[Port]struct{}
@@ -70,8 +71,22 @@ func newMatch(f Filter) match {
 	return m
 }
 
+// sees: an event that is about no device belongs to the organization, and one
+// about none to whoever has the box.
+func (m *match) sees(e *Event) bool {
+	switch {
+	case !m.Access.May(store.ActionRead):
+		return false
+	case m.Access.Whole():
+		return true
+	case e.DeviceID == "":
+		return m.Access.SeesOrg(e.OrgID)
+	}
+	return m.Access.SeesDevice(e.OrgID, e.DeviceID)
+}
+
 func (m *match) wants(e *Event) bool {
-	if !m.Kinds.Has(e.Kind) || (m.OrgID != "" && m.OrgID != e.OrgID) {
+	if !m.Kinds.Has(e.Kind) || !m.sees(e) {
 		return false
 	}
 	if m.Ports == nil {

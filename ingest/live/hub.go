@@ -108,7 +108,7 @@ func (h *Hub) Subscribe(f Filter) (*Sub, error) {
 	if len(old) >= h.o.MaxSubscribers {
 		return nil, &store.Error{
 			Kind: store.ErrFull, Noun: "live",
-			Msg: fmt.Sprintf("%d subscriptions are open, which is the most there can be", len(old)),
+			Msg: fmt.Sprintf("%d subscriptions are open, which is the most there can be; end one first", len(old)),
 		}
 	}
 	next := append(slices.Clone(old), s)

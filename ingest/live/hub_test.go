@@ -51,7 +51,7 @@ func next(t *testing.T, s *live.Sub) live.Batch {
 
 func TestAllEventsInOrderWhileItKeepsUp(t *testing.T) {
 	h := newHub(t, live.Options{})
-	s := subscribe(t, h, live.Filter{Kinds: live.AllKinds})
+	s := subscribe(t, h, live.Filter{Kinds: live.AllKinds, Access: store.Everything()})
 	h.Publish([]live.Event{
 		reading("d1", 1, 10, 1), reading("d1", 1, 20, 2), reading("d1", 2, 10, 3),
 		{Kind: live.KindLifecycle, OrgID: "acme", DeviceID: "d1", Status: "online"},
@@ -75,10 +75,10 @@ func TestFilter(t *testing.T) {
 		filter           live.Filter
 		readings, others int
 	}{
-		{"all", live.Filter{Kinds: live.AllKinds}, 3, 3},
-		{"one kind", live.Filter{Kinds: live.Kinds(0).With(live.KindReading)}, 3, 0},
-		{"one organization", live.Filter{Kinds: live.AllKinds, OrgID: "other"}, 0, 1},
-		{"ports", live.Filter{Kinds: live.AllKinds, Ports: ports}, 1, 1},
+		{"all", live.Filter{Kinds: live.AllKinds, Access: store.Everything()}, 3, 3},
+		{"one kind", live.Filter{Kinds: live.Kinds(0).With(live.KindReading), Access: store.Everything()}, 3, 0},
+		{"one organization", live.Filter{Kinds: live.AllKinds, Access: store.RoleAccess(store.RoleViewer, "other")}, 0, 1},
+		{"ports", live.Filter{Kinds: live.AllKinds, Ports: ports, Access: store.Everything()}, 1, 1},
 	} {
 		h := newHub(t, live.Options{})
 		s := subscribe(t, h, c.filter)
@@ -92,7 +92,7 @@ func TestFilter(t *testing.T) {
 
 func TestSlowSubscriberKeepsTheNewestOfEachPort(t *testing.T) {
 	h := newHub(t, live.Options{QueueLength: 64})
-	s := subscribe(t, h, live.Filter{Kinds: live.AllKinds})
+	s := subscribe(t, h, live.Filter{Kinds: live.AllKinds, Access: store.Everything()})
 	const rounds, ports = 1000, 4
 	for i := range rounds {
 		for p := range uint16(ports) {
@@ -122,7 +122,7 @@ func TestSlowSubscriberKeepsTheNewestOfEachPort(t *testing.T) {
 
 func TestMorePortsThanTheQueueStaysBounded(t *testing.T) {
 	h := newHub(t, live.Options{QueueLength: 16, RingLength: 4})
-	s := subscribe(t, h, live.Filter{Kinds: live.AllKinds})
+	s := subscribe(t, h, live.Filter{Kinds: live.AllKinds, Access: store.Everything()})
 	for p := range uint16(1000) {
 		h.Publish([]live.Event{reading("d1", p, 1, 1), {Kind: live.KindLifecycle, DeviceID: "d1"}})
 	}
@@ -140,7 +140,7 @@ func TestMorePortsThanTheQueueStaysBounded(t *testing.T) {
 
 func TestLateDataDoesNotReplaceTheNewest(t *testing.T) {
 	h := newHub(t, live.Options{QueueLength: 4})
-	s := subscribe(t, h, live.Filter{Kinds: live.AllKinds})
+	s := subscribe(t, h, live.Filter{Kinds: live.AllKinds, Access: store.Everything()})
 	h.Publish([]live.Event{
 		reading("d1", 1, 100, 100), reading("d1", 1, 1, 1), reading("d1", 1, 2, 2), reading("d1", 1, 3, 3),
 		reading("d2", 1, 1, 7),
@@ -157,7 +157,7 @@ func TestNextWaitsAndEnds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := h.Subscribe(live.Filter{Kinds: live.AllKinds})
+		s, err := h.Subscribe(live.Filter{Kinds: live.AllKinds, Access: store.Everything()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -214,7 +214,7 @@ func TestConcurrentUse(t *testing.T) {
 	totals := map[int]uint64{}
 	subs := make([]*live.Sub, 4)
 	for i := range subs {
-		subs[i] = subscribe(t, h, live.Filter{Kinds: live.AllKinds})
+		subs[i] = subscribe(t, h, live.Filter{Kinds: live.AllKinds, Access: store.Everything()})
 		sub.Go(func() {
 			for {
 				b, err := subs[i].Next(context.Background())

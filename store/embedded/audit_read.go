@@ -91,6 +91,34 @@ func (a *Audit) ListAudit(ctx context.Context, after uint64, limit int) ([]store
 	return out, nil
 }
 
+// LastAudit answers the number of the newest entry; 0: there is none.
+func (a *Audit) LastAudit(ctx context.Context) (uint64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	end, err := a.durable()
+	return end.seq, err
+}
+
+// ExportAudit implements store.Audit: what it writes is for VerifyAuditFile.
+func (a *Audit) ExportAudit(ctx context.Context, w io.Writer) error {
+	end, err := a.durable()
+	if err != nil {
+		return err
+	}
+	r := io.NewSectionReader(a.f, 0, end.size)
+	for ctx.Err() == nil {
+		n, err := io.CopyN(w, r, 1<<20)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("export audit trail after %d bytes: %w", n, err)
+		}
+	}
+	return ctx.Err()
+}
+
 // seqBehind answers the number of the first line that begins behind offset, or
 // 0 when there is none.
 func (a *Audit) seqBehind(offset, size int64) (uint64, error) {

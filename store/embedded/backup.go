@@ -31,10 +31,12 @@ const (
 
 // Manifest is what a backup says of itself.
 type Manifest struct {
-	Format  int          `json:"format"`
-	Version string       `json:"tidegateVersion"`
-	Created store.Time   `json:"created"`
-	Files   []BackupFile `json:"files,omitempty"`
+	Format  int        `json:"format"`
+	Version string     `json:"tidegateVersion"`
+	Created store.Time `json:"created"`
+	// Elsewhere names the database that has the readings; empty: the backup has.
+	Elsewhere string       `json:"readingsElsewhere,omitempty"`
+	Files     []BackupFile `json:"files,omitempty"`
 }
 
 // BackupFile is a file of a backup; Name is relative to the data folder.
@@ -56,7 +58,9 @@ type BackupFile struct {
 //   - The readings come before the state. The state is made durable before the
 //     readings are, so its copy has applied at least what theirs have; and the
 //     verdicts between the two positions are held, so that what the state
-//     counts as rejected is not stored as well.
+//     counts as rejected is not stored as well. The journal, which keeps the
+//     position of readings in a database elsewhere, comes before the state for
+//     the same reason.
 //   - The catalogue comes behind the log: a device number that it has not given
 //     yet occurs in no copied record or reading, and so cannot be given again.
 //   - The audit trail comes behind the catalogue, and names every change in it.
@@ -65,6 +69,7 @@ type BackupSources struct {
 	HoldLog func() (release func(), err error)
 
 	Readings Source
+	Journal  Source
 	State    *State
 	Log      Source
 	Catalog  Source
@@ -81,6 +86,8 @@ type BackupOptions struct {
 	// hold and no transaction waits for a slow reader. Empty: it is written
 	// straight away, which is right for a local file.
 	Spool string
+	// Elsewhere names the database that has the readings, for people.
+	Elsewhere string
 }
 
 // Backup writes one file that holds everything into w. Only when it answers no
@@ -116,7 +123,7 @@ func Backup(ctx context.Context, w io.Writer, src BackupSources, o BackupOptions
 }
 
 func writeBackup(ctx context.Context, w io.Writer, src BackupSources, o BackupOptions) (Manifest, error) {
-	b := backupWriter{m: Manifest{Format: backupFormat, Version: o.Version, Created: store.Time(o.Now().UnixMilli())}, ctx: ctx}
+	b := backupWriter{m: Manifest{Format: backupFormat, Version: o.Version, Created: store.Time(o.Now().UnixMilli()), Elsewhere: o.Elsewhere}, ctx: ctx}
 	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(true))
 	if err != nil {
 		return b.m, err
@@ -164,7 +171,7 @@ func (b *backupWriter) followers(src BackupSources) error {
 		defer src.State.HoldVerdicts()()
 		state = src.State
 	}
-	return b.sources(src.Readings, state, src.Log)
+	return b.sources(src.Readings, src.Journal, state, src.Log)
 }
 
 func (b *backupWriter) sources(sources ...Source) error {

@@ -36,6 +36,7 @@ type box struct {
 	audit   *Audit
 	secrets *Secrets
 	series  *SeriesStore
+	journal *Journal
 }
 
 func openBox(t *testing.T, dir string) *box {
@@ -43,6 +44,7 @@ func openBox(t *testing.T, dir string) *box {
 	b := &box{dir: dir}
 	var err error
 	b.catalog, b.state, b.audit = openTestCatalog(t, dir), openTestState(t, dir, StateOptions{}), openTestAudit(t, dir, AuditOptions{})
+	b.journal = openTestJournal(t, dir)
 	if b.secrets, err = OpenSecrets(filepath.Join(dir, "secrets")); err != nil {
 		t.Fatal(err)
 	}
@@ -54,21 +56,21 @@ func openBox(t *testing.T, dir string) *box {
 
 func (b *box) sources(log Source) BackupSources {
 	return BackupSources{
-		Readings: b.series, State: b.state, Log: log, Catalog: b.catalog, Audit: b.audit, Secrets: b.secrets,
+		Readings: b.series, Journal: b.journal, State: b.state, Log: log, Catalog: b.catalog, Audit: b.audit, Secrets: b.secrets,
 		Others: []Source{FileSource(filepath.Join(b.dir, "config.yaml")), FileSource(filepath.Join(b.dir, "absent.yaml"))},
 	}
 }
 
 func (b *box) close(t *testing.T) {
 	t.Helper()
-	if err := errors.Join(b.series.Close(), b.state.Close(), b.catalog.Close(), b.audit.Close()); err != nil {
+	if err := errors.Join(b.series.Close(), b.journal.Close(), b.state.Close(), b.catalog.Close(), b.audit.Close()); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func (b *box) bind(t *testing.T, bounds store.Bounds) {
 	t.Helper()
-	if err := errors.Join(b.state.Bind(bounds), b.series.Bind(bounds)); err != nil {
+	if err := errors.Join(b.state.Bind(bounds), b.series.Bind(bounds), b.journal.Bind(bounds)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -98,13 +100,19 @@ func TestBackupRoundTrip(t *testing.T) {
 	if _, err := b.series.Flush(ctx, nil); err != nil {
 		t.Fatal(err)
 	}
+	finish(t, b.journal, store.Outcome{Through: 1, Stored: store.HourCounts{5: {1: 3}}, Refused: []store.Refusal{{Hour: 5, Document: "{}"}}})
+	begin(t, b.journal, 2, bytes.Repeat([]byte("under way "), 10_000))
+	journal := journalText(t, b.journal)
 	var file, direct bytes.Buffer
 	m, err := Backup(ctx, &file, b.sources(bytesSource{"buffer.db", func() []byte { return []byte("log") }}), BackupOptions{Version: "1.2.3", Spool: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Backup(ctx, &direct, b.sources(nil), BackupOptions{}); err != nil {
-		t.Fatal(err)
+	withoutJournal := b.sources(nil)
+	withoutJournal.Journal = nil
+	d, err := Backup(ctx, &direct, withoutJournal, BackupOptions{})
+	if err != nil || slices.ContainsFunc(d.Files, func(f BackupFile) bool { return f.Name == "writer.db" }) {
+		t.Fatalf("without a journal: %+v %v", d, err)
 	}
 	key := bytes.Clone(b.secrets.Device)
 	b.close(t)
@@ -112,7 +120,7 @@ func TestBackupRoundTrip(t *testing.T) {
 	for _, f := range m.Files {
 		names = append(names, f.Name)
 	}
-	want := "series-index.db series-2025-09.db state.db buffer.db catalog.db audit.log secrets/device.key secrets/jwt.key config.yaml"
+	want := "series-index.db series-2025-09.db writer.db state.db buffer.db catalog.db audit.log secrets/device.key secrets/jwt.key config.yaml"
 	if got := strings.Join(names, " "); got != want {
 		t.Fatalf("the backup holds\n%s, want\n%s", got, want)
 	}
@@ -145,6 +153,9 @@ func TestBackupRoundTrip(t *testing.T) {
 	}
 	if rows, err := r.series.Scan(ctx, store.Scan{Series: []store.Series{{UID: 1, Port: 1}}, To: 1 << 50, Limit: 9}); err != nil || len(rows) != 1 || rows[0].Sample.Raw != 230.5 {
 		t.Errorf("readings %v: %v", rows, err)
+	}
+	if got := journalText(t, r.journal); got != journal {
+		t.Errorf("the journal answers %s, was %s", got, journal)
 	}
 	if log, err := os.ReadFile(filepath.Join(to, "buffer.db")); err != nil || string(log) != "log" {
 		t.Errorf("log %q: %v", log, err)
@@ -196,10 +207,11 @@ func TestBackupFitsTogether(t *testing.T) {
 	stop, done := make(chan struct{}), make(chan error, 1)
 	written := make(chan struct{}, 1)
 	go func() { done <- b.write(ctx, log, stop, written) }()
-	for range 4 {
-		<-written // the writer has flushed and trimmed since the last copy
+	for range 5 {
+		src := withHold(b.sources(bytesSource{"buffer.db", log.bytes}), log)
+		src.Readings, src.Journal, src.Log = outrun{src.Readings, written}, outrun{src.Journal, written}, outrun{src.Log, written}
 		var file bytes.Buffer
-		if _, err := Backup(ctx, &file, withHold(b.sources(bytesSource{"buffer.db", log.bytes}), log), BackupOptions{Spool: t.TempDir()}); err != nil {
+		if _, err := Backup(ctx, &file, src, BackupOptions{Spool: t.TempDir()}); err != nil {
 			t.Fatal(err)
 		}
 		b.checkCopy(t, &file)
@@ -207,6 +219,25 @@ func TestBackupFitsTogether(t *testing.T) {
 	close(stop)
 	if err := <-done; err != nil {
 		t.Fatal(err)
+	}
+}
+
+// outrun is a source before and behind whose copy the writer goes on and flushes.
+type outrun struct {
+	Source
+	written chan struct{}
+}
+
+func (o outrun) Snapshot(ctx context.Context, write func(string, int64, io.Reader) error) error {
+	o.wait()
+	err := o.Source.Snapshot(ctx, write)
+	o.wait()
+	return err
+}
+
+func (o outrun) wait() {
+	for range 2 { // the first may be of before
+		<-o.written
 	}
 }
 
@@ -230,8 +261,11 @@ func (b *box) write(ctx context.Context, log *toyLog, stop chan struct{}, writte
 		r.UID, r.Letters[0].Index = d.UID, 1
 		err = errors.Join(b.series.Append(ctx, &batch), b.state.Reject(ctx, seq, []store.Rejection{r}, nil))
 		if err == nil && seq%5 == 0 {
-			_, err = b.series.Flush(ctx, func(uint64) error { return b.state.Flush(ctx, b.series.Applied()) })
-			log.trim(min(b.series.Applied(), b.state.Applied()))
+			_, err = b.series.Flush(ctx, func(uint64) error { return b.state.Flush(ctx, b.applied()) })
+			err = errors.Join(err,
+				b.journal.Begin(ctx, store.Intent{Through: seq, Body: make([]byte, 5_000)}),
+				b.journal.Finish(ctx, store.Outcome{Through: seq, Stored: store.HourCounts{1: {1: 5}}}))
+			log.trim(min(b.applied(), b.state.Applied()))
 			select {
 			case written <- struct{}{}:
 			default:
@@ -247,6 +281,9 @@ func (b *box) write(ctx context.Context, log *toyLog, stop chan struct{}, writte
 		}
 	}
 }
+
+// applied is what the readings have everywhere: in the files, and elsewhere.
+func (b *box) applied() uint64 { return min(b.series.Applied(), b.journal.Applied()) }
 
 func (b *box) checkCopy(t *testing.T, file io.Reader) {
 	t.Helper()
@@ -266,10 +303,13 @@ func (b *box) checkCopy(t *testing.T, file io.Reader) {
 		t.Fatal(err)
 	}
 	c.bind(t, bounds) // each follower is within the log
-	if c.state.Applied() < c.series.Applied() {
-		t.Errorf("the state is at %d, behind the readings at %d", c.state.Applied(), c.series.Applied())
+	if c.state.Applied() < max(c.series.Applied(), c.journal.Applied()) {
+		t.Errorf("the state is at %d, behind the readings at %d, and %d elsewhere", c.state.Applied(), c.series.Applied(), c.journal.Applied())
 	}
-	for seq := c.series.Applied() + 1; seq <= c.state.Applied(); seq++ {
+	if stored, _, err := c.journal.Totals(ctx); stored != c.journal.Applied() || err != nil {
+		t.Errorf("the journal counts %d at %d: %v", stored, c.journal.Applied(), err)
+	}
+	for seq := c.applied() + 1; seq <= c.state.Applied(); seq++ {
 		if c.state.Rejected(seq, 0) || !c.state.Rejected(seq, 1) {
 			t.Errorf("the verdicts at %d are not held", seq)
 		}

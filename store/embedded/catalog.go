@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -19,17 +20,37 @@ var (
 	userBucket         = []byte("users")         // id → user
 	emailBucket        = []byte("emails")        // address in lower case → user id
 	orgUserBucket      = []byte("org_users")     // organization 0 user id → nothing
+	linkBucket         = []byte("user_links")    // hash of a pending link → user id
 	deviceBucket       = []byte("devices")       // id → device; its sequence is the last UID
-	nameBucket         = []byte("names")         // id or serial number → device id
+	nameBucket         = []byte("names")         // id or serial number → device id; API key id → itself
 	orgDeviceBucket    = []byte("org_devices")   // organization 0 device id → nothing
 	portBucket         = []byte("ports")         // device id 0 number → port
 	portNameBucket     = []byte("port_names")    // device id 0 name → number
+	apiKeyBucket       = []byte("api_keys")      // id → API key
+	orgAPIKeyBucket    = []byte("org_api_keys")  // organization 0 API key id → nothing
 )
 
 // CatalogOptions of a Catalog.
 type CatalogOptions struct {
 	Now func() time.Time // nil: the time
+	// Copy opens one that follows another catalogue, or shall. Without it a
+	// catalogue that follows is refused: it is not the folder's to change.
+	Copy bool
 }
+
+// The formats of catalog.db. A file says the one that a tidegate must know in
+// order to change it, which rises with what is put there and not before.
+const (
+	// formatCopies has the mark of a copy: one that does not know of copies must
+	// not change it.
+	formatCopies = 2
+	// formatKeys has API keys, or users with names or links. One that does not
+	// know of them would delete an organization and leave its keys, which then
+	// let in to whoever gets the id next; and would lose name and link of a user
+	// with the next change of anything else about that user.
+	formatKeys    = 3
+	catalogFormat = formatKeys // the newest, and that of a new file
+)
 
 // Catalog is the record of what exists, in one file. Each change is one fsynced
 // transaction: when a method returns nil the change survives a power cut, and
@@ -40,6 +61,8 @@ type CatalogOptions struct {
 type Catalog struct {
 	db  *bbolt.DB
 	now func() time.Time
+	// trying is the transaction of a Try, whose catalogue this is; nil: not.
+	trying *bbolt.Tx
 }
 
 var _ store.Catalog = (*Catalog)(nil)
@@ -49,16 +72,25 @@ func OpenCatalog(path string, o CatalogOptions) (*Catalog, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	db, err := openFile(path, fileSpec{kind: "catalog", format: 1, made: o.Now()})
+	db, err := openFile(path, fileSpec{kind: "catalog", format: catalogFormat, made: o.Now()})
 	if err != nil {
 		return nil, err
 	}
-	err = ensureBuckets(db, organizationBucket, userBucket, emailBucket, orgUserBucket, deviceBucket, nameBucket,
-		orgDeviceBucket, portBucket, portNameBucket)
+	err = ensureBuckets(db, catalogBuckets()...)
+	if err == nil && !o.Copy {
+		err = view(db, func(tx *bbolt.Tx) error { return (&catalogTx{tx: tx}).refuseCopy(path) })
+	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return &Catalog{db: db, now: o.Now}, nil
+}
+
+func catalogBuckets() [][]byte {
+	return [][]byte{
+		organizationBucket, userBucket, emailBucket, orgUserBucket, linkBucket, deviceBucket, nameBucket,
+		orgDeviceBucket, portBucket, portNameBucket, apiKeyBucket, orgAPIKeyBucket,
+	}
 }
 
 // ensureBuckets writes only when one is absent, so that opening costs no fsync.
@@ -106,10 +138,27 @@ func (c *Catalog) view(ctx context.Context, fn func(*catalogTx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if c.trying != nil {
+		return fn(&catalogTx{tx: c.trying})
+	}
 	return view(c.db, func(tx *bbolt.Tx) error { return fn(&catalogTx{tx: tx}) })
 }
 
+// update makes a change of the catalogue's own.
 func (c *Catalog) update(ctx context.Context, doing string, fn func(*catalogTx) error) error {
+	if c.trying != nil {
+		return fn(&catalogTx{tx: c.trying, now: c.now()})
+	}
+	return c.change(ctx, doing, func(t *catalogTx) error {
+		if err := t.refuseCopy(c.db.Path()); err != nil {
+			return err
+		}
+		return fn(t)
+	})
+}
+
+// change is one fsynced transaction.
+func (c *Catalog) change(ctx context.Context, doing string, fn func(*catalogTx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -118,6 +167,15 @@ func (c *Catalog) update(ctx context.Context, doing string, fn func(*catalogTx) 
 		return err
 	}
 	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// needFormat raises the format of the file, where it is lower.
+func (t *catalogTx) needFormat(f uint32) error {
+	b := t.bucket(headerBucket)
+	if is := b.Get(headerFormat); len(is) == 4 && binary.BigEndian.Uint32(is) >= f {
+		return nil
+	}
+	return b.Put(headerFormat, binary.BigEndian.AppendUint32(nil, f))
 }
 
 // pair is the key of an index: a name, a zero byte, which no id holds, and what

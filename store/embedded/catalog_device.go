@@ -3,7 +3,6 @@ package embedded
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 
 	"tidegate/store"
@@ -99,6 +98,9 @@ func (t *catalogTx) checkName(what, name, owner string) error {
 	if holder == "" || holder == owner {
 		return nil
 	}
+	if t.bucket(apiKeyBucket).Get([]byte(holder)) != nil {
+		return store.Conflict("device", name, "the %s is the id of an API key; choose another", what)
+	}
 	d, err := t.device(holder)
 	if err != nil {
 		return err
@@ -167,39 +169,14 @@ func (t *catalogTx) device(id string) (store.Device, error) {
 func (c *Catalog) ListDevices(ctx context.Context, f store.DeviceFilter) (out []store.Device, err error) {
 	err = c.view(ctx, func(t *catalogTx) error {
 		out = nil
-		take := func(id string, v []byte) error {
+		return t.list(deviceBucket, orgDeviceBucket, f.OrgID, f.Page, func(id string, v []byte) (bool, error) {
 			d, err := decodeDevice(id, v)
-			if err == nil && (f.IncludeDeleted || d.State != store.DeviceDeleted) {
-				out = append(out, d)
+			if !f.IncludeDeleted && d.State == store.DeviceDeleted {
+				return false, err
 			}
-			return err
-		}
-		devices := t.bucket(deviceBucket)
-		if f.OrgID == "" {
-			cur := devices.Cursor()
-			for k, v := seekAfter(cur, f.After); k != nil && !full(len(out), f.Limit); k, v = cur.Next() {
-				if err := take(string(k), v); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-		prefix := string(pair(f.OrgID, ""))
-		cur := t.bucket(orgDeviceBucket).Cursor()
-		for k, _ := seekAfter(cur, prefix+f.After); k != nil && !full(len(out), f.Limit); k, _ = cur.Next() {
-			if len(k) <= len(prefix) || string(k[:len(prefix)]) != prefix {
-				break
-			}
-			id := k[len(prefix):]
-			v := devices.Get(id)
-			if v == nil {
-				return fmt.Errorf("list devices: device %q of organization %s is absent from the catalogue", id, f.OrgID)
-			}
-			if err := take(string(id), v); err != nil {
-				return err
-			}
-		}
-		return nil
+			out = append(out, d)
+			return true, err
+		})
 	})
 	return out, err
 }

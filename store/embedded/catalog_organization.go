@@ -2,6 +2,8 @@ package embedded
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"tidegate/store"
 )
@@ -88,8 +90,50 @@ func (c *Catalog) DeleteOrganization(ctx context.Context, id string) error {
 		if hasPrefix(t.bucket(orgUserBucket), prefix) {
 			return store.Conflict("organization", id, "still has users; delete them, or move them to another organization, first")
 		}
+		if k, _ := t.bucket(orgAPIKeyBucket).Cursor().Seek(prefix); strings.HasPrefix(string(k), string(prefix)) {
+			return store.Conflict("organization", id, "still has API keys, such as %s; delete them first", k[len(prefix):])
+		}
 		return t.bucket(organizationBucket).Delete([]byte(id))
 	})
+}
+
+// list calls take with what a bucket has, in order of id, or with what it has of
+// one organization, until take has taken a page.
+func (t *catalogTx) list(bucket, ofOrg []byte, orgID string, p store.Page, take func(id string, v []byte) (bool, error)) error {
+	all, taken := t.bucket(bucket), 0
+	if orgID == "" {
+		cur := all.Cursor()
+		for k, v := seekAfter(cur, p.After); k != nil && !full(taken, p.Limit); k, v = cur.Next() {
+			ok, err := take(string(k), v)
+			if err != nil {
+				return err
+			}
+			if ok {
+				taken++
+			}
+		}
+		return nil
+	}
+	prefix := string(pair(orgID, ""))
+	cur := t.bucket(ofOrg).Cursor()
+	for k, _ := seekAfter(cur, prefix+p.After); k != nil && !full(taken, p.Limit); k, _ = cur.Next() {
+		id, ok := strings.CutPrefix(string(k), prefix)
+		if !ok || id == "" {
+			break
+		}
+		v := all.Get([]byte(id))
+		if v == nil {
+			return fmt.Errorf("list %s: %q of organization %s is absent from the catalogue", bucket, id, orgID)
+		}
+		ok, err := take(id, v)
+		if err != nil {
+			return err
+		}
+		if ok {
+			taken++
+		}
+	}
+	return nil
 }
 
 // full reports whether n items fill a page; a limit of 0 is none.

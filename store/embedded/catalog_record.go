@@ -22,6 +22,11 @@ type userRecord struct {
 	OrgID        string `json:"org,omitempty"`
 	PasswordHash string `json:"password,omitempty"`
 	CreatedAt    int64  `json:"created"`
+
+	Name              string `json:"name,omitempty"`
+	PasswordChangedAt *int64 `json:"passwordChanged,omitempty"` // absent: not known
+	LinkHash          []byte `json:"link,omitempty"`
+	LinkExpires       *int64 `json:"linkExpires,omitempty"` // absent: there is no link
 }
 
 type deviceRecord struct {
@@ -83,6 +88,7 @@ func encodeUser(u store.User) []byte {
 	return encodeRecord(userRecord{
 		Email: u.Email, Role: string(u.Role), OrgID: u.OrgID,
 		PasswordHash: u.PasswordHash, CreatedAt: u.CreatedAt.UnixMilli(),
+		Name: u.Name, PasswordChangedAt: millisOf(u.PasswordChangedAt), LinkHash: u.LinkHash, LinkExpires: millisOf(u.LinkExpires),
 	})
 }
 
@@ -94,6 +100,7 @@ func decodeUser(id string, b []byte) (store.User, error) {
 	return store.User{
 		ID: id, Email: r.Email, Role: store.Role(r.Role), OrgID: r.OrgID,
 		PasswordHash: r.PasswordHash, CreatedAt: milliTime(r.CreatedAt),
+		Name: r.Name, PasswordChangedAt: timeOrZero(r.PasswordChangedAt), LinkHash: r.LinkHash, LinkExpires: timeOrZero(r.LinkExpires),
 	}, nil
 }
 
@@ -151,6 +158,23 @@ func decodePort(deviceID string, number uint16, b []byte) (store.Port, error) {
 		p.Calibrations[i] = c
 	}
 	return p, nil
+}
+
+// millisOf answers a time that may be absent.
+func millisOf(t time.Time) *int64 {
+	if t.IsZero() {
+		return nil
+	}
+	ms := t.UnixMilli()
+	return &ms
+}
+
+// timeOrZero is the inverse of millisOf.
+func timeOrZero(ms *int64) time.Time {
+	if ms == nil {
+		return time.Time{}
+	}
+	return milliTime(*ms)
 }
 
 func milliTime(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

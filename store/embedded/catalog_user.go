@@ -23,41 +23,57 @@ func (c *Catalog) CreateUser(ctx context.Context, u store.User) error {
 		if t.bucket(emailBucket).Get(emailKey(u.Email)) != nil {
 			return store.Conflict("user", u.Email, "the address is taken; set that user, or choose another address")
 		}
-		if err := t.checkUserOrg(u); err != nil {
+		if err := t.checkUser(u); err != nil {
 			return err
 		}
 		u.CreatedAt = kept(u.CreatedAt, t.now)
-		return errors.Join(
-			t.bucket(userBucket).Put([]byte(u.ID), encodeUser(u)),
-			t.bucket(emailBucket).Put(emailKey(u.Email), []byte(u.ID)),
-			t.linkUser(u),
-		)
+		return errors.Join(t.putUser(u), t.bucket(emailBucket).Put(emailKey(u.Email), []byte(u.ID)))
 	})
 }
 
 // emailKey makes addresses equal that differ in case alone.
 func emailKey(email string) []byte { return []byte(strings.ToLower(email)) }
 
-func (t *catalogTx) checkUserOrg(u store.User) error {
-	if u.OrgID == "" {
-		return nil
+// checkUser looks for what u refers to, and for who else has its link.
+func (t *catalogTx) checkUser(u store.User) error {
+	if u.OrgID != "" {
+		if _, err := t.organization(u.OrgID); err != nil {
+			return err
+		}
 	}
-	_, err := t.organization(u.OrgID)
+	if len(u.LinkHash) > 0 {
+		if holder := t.bucket(linkBucket).Get(u.LinkHash); holder != nil && string(holder) != u.ID {
+			return store.Conflict("user", u.ID, "the link is another user's; make a new one")
+		}
+	}
+	return nil
+}
+
+// putUser writes u, and what leads to it but the address.
+func (t *catalogTx) putUser(u store.User) error {
+	err := t.bucket(userBucket).Put([]byte(u.ID), encodeUser(u))
+	if u.OrgID != "" {
+		err = errors.Join(err, t.bucket(orgUserBucket).Put(pair(u.OrgID, u.ID), nil))
+	}
+	if len(u.LinkHash) > 0 {
+		err = errors.Join(err, t.bucket(linkBucket).Put(u.LinkHash, []byte(u.ID)))
+	}
+	if u.Name != "" || len(u.LinkHash) > 0 {
+		err = errors.Join(err, t.needFormat(formatKeys))
+	}
 	return err
 }
 
-func (t *catalogTx) linkUser(u store.User) error {
-	if u.OrgID == "" {
-		return nil
+// unlinkUser removes what putUser made to lead to u. In a copy a link may be
+// another's by now.
+func (t *catalogTx) unlinkUser(u store.User) (err error) {
+	if u.OrgID != "" {
+		err = t.bucket(orgUserBucket).Delete(pair(u.OrgID, u.ID))
 	}
-	return t.bucket(orgUserBucket).Put(pair(u.OrgID, u.ID), nil)
-}
-
-func (t *catalogTx) unlinkUser(u store.User) error {
-	if u.OrgID == "" {
-		return nil
+	if links := t.bucket(linkBucket); len(u.LinkHash) > 0 && string(links.Get(u.LinkHash)) == u.ID {
+		err = errors.Join(err, links.Delete(u.LinkHash))
 	}
-	return t.bucket(orgUserBucket).Delete(pair(u.OrgID, u.ID))
+	return err
 }
 
 // UpdateUser implements store.Users.
@@ -67,19 +83,14 @@ func (c *Catalog) UpdateUser(ctx context.Context, u store.User) error {
 		if err != nil {
 			return err
 		}
-		next := was
-		next.Role, next.OrgID, next.PasswordHash = u.Role, u.OrgID, u.PasswordHash
-		if err := next.Validate(); err != nil {
+		u.Email, u.CreatedAt = was.Email, was.CreatedAt
+		if err := u.Validate(); err != nil {
 			return err
 		}
-		if err := t.checkUserOrg(next); err != nil {
+		if err := t.checkUser(u); err != nil {
 			return err
 		}
-		return errors.Join(
-			t.unlinkUser(was),
-			t.bucket(userBucket).Put([]byte(u.ID), encodeUser(next)),
-			t.linkUser(next),
-		)
+		return errors.Join(t.unlinkUser(was), t.putUser(u))
 	})
 }
 
@@ -110,19 +121,31 @@ func (c *Catalog) UserByEmail(ctx context.Context, email string) (u store.User, 
 	return u, err
 }
 
+// UserByLink implements store.Users.
+func (c *Catalog) UserByLink(ctx context.Context, hash []byte) (u store.User, err error) {
+	err = c.view(ctx, func(t *catalogTx) error {
+		if len(hash) == 0 {
+			return store.NotFound("user", "")
+		}
+		id := t.bucket(linkBucket).Get(hash)
+		if id == nil {
+			return store.NotFound("user", "")
+		}
+		u, err = t.user(string(id))
+		return err
+	})
+	return u, err
+}
+
 // ListUsers implements store.Users.
-func (c *Catalog) ListUsers(ctx context.Context, p store.Page) (out []store.User, err error) {
+func (c *Catalog) ListUsers(ctx context.Context, f store.UserFilter) (out []store.User, err error) {
 	err = c.view(ctx, func(t *catalogTx) error {
 		out = nil
-		cur := t.bucket(userBucket).Cursor()
-		for k, v := seekAfter(cur, p.After); k != nil && !full(len(out), p.Limit); k, v = cur.Next() {
-			u, err := decodeUser(string(k), v)
-			if err != nil {
-				return err
-			}
+		return t.list(userBucket, orgUserBucket, f.OrgID, f.Page, func(id string, v []byte) (bool, error) {
+			u, err := decodeUser(id, v)
 			out = append(out, u)
-		}
-		return nil
+			return true, err
+		})
 	})
 	return out, err
 }

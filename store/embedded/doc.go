@@ -1,5 +1,7 @@
 // Package embedded keeps tidegate's data in files of its own, without a
-// server: readings, catalogue, dead letters and the audit trail.
+// server: readings, catalogue, dead letters and the audit trail. Where readings
+// and catalogue live in a database elsewhere, it keeps what the folder remembers
+// of them.
 //
 // # Files
 //
@@ -10,8 +12,10 @@
 //
 //	series-YYYY-MM.db   readings of one month of UTC, by their ts
 //	series-index.db     the position of the last whole flush; tallies of dropped months
-//	catalog.db          organizations, users, devices, ports
+//	catalog.db          organizations, users, devices, ports, API keys
 //	state.db            dead letters, rejected counts, presence
+//	sessions.db         logins of people, last use of API keys; in no backup
+//	writer.db           of a writer into a database elsewhere: position, counts, what is under way
 //	audit.log           the audit trail
 //
 // # Readings
@@ -60,6 +64,11 @@
 //     the index has reached it: nothing at or below will be replayed.
 //   - The index must never run ahead of a month. It is written last, and a copy
 //     (Snapshot) takes it first.
+//
+// An import (ImportSamples, SetCounters) puts an id that no log has in the place
+// of the log's, before anything else, and the log's id there in its last
+// transaction, with the counters that it was given. One that was cut off in
+// between cannot be bound, and is repeated.
 //
 // Bind refuses a log that is another one, that ends before what the index or
 // any month has applied (new records would be taken for applied ones), or that

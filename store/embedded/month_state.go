@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"go.etcd.io/bbolt"
@@ -13,7 +12,7 @@ import (
 // The buckets of a month's file.
 var (
 	blocksBucket = []byte("blocks") // blockKey → block
-	hoursBucket  = []byte("hours")  // hourKey → uvarint length of stored, stored, duplicate; as store.Counts
+	hoursBucket  = []byte("hours")  // hourKey → encodeHour
 	stateBucket  = []byte("state")
 	stateKey     = []byte("state") // monthState
 )
@@ -103,83 +102,6 @@ func keyOf(k []byte, s store.Series) (ts int64, ok bool) {
 		return 0, false
 	}
 	return int64(binary.BigEndian.Uint64(k[6:]) ^ 1<<63), true
-}
-
-func hourKey(hour int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(hour)^1<<63) }
-
-// addHours adds the tallies to the bucket of hours.
-func addHours(b *bbolt.Bucket, stored, duplicate store.HourCounts) error {
-	hours := map[int64]bool{}
-	for h := range stored {
-		hours[h] = true
-	}
-	for h := range duplicate {
-		hours[h] = true
-	}
-	for h := range hours {
-		k := hourKey(h)
-		s, d, err := splitHour(b.Get(k))
-		if err != nil {
-			return err
-		}
-		if s, err = store.MergeCounts(s, stored[h]); err != nil {
-			return err
-		}
-		if d, err = store.MergeCounts(d, duplicate[h]); err != nil {
-			return err
-		}
-		v := binary.AppendUvarint(nil, uint64(len(s)))
-		if err := b.Put(k, append(append(v, s...), d...)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func splitHour(v []byte) (stored, duplicate []byte, err error) {
-	if len(v) == 0 {
-		return nil, nil, nil
-	}
-	size, n := binary.Uvarint(v)
-	if n <= 0 || size > uint64(len(v)-n) {
-		return nil, nil, errors.New("tally of an hour is damaged")
-	}
-	return v[n : n+int(size)], v[n+int(size):], nil
-}
-
-// readHours adds the tallies of fromHour <= hour < toHour in b, which may be
-// nil, to stored and duplicate.
-func readHours(b *bbolt.Bucket, fromHour, toHour int64, stored, duplicate store.HourCounts) error {
-	if b == nil {
-		return nil
-	}
-	c := b.Cursor()
-	for k, v := c.Seek(hourKey(fromHour)); len(k) == 8; k, v = c.Next() {
-		hour := int64(binary.BigEndian.Uint64(k) ^ 1<<63)
-		if hour >= toHour {
-			break
-		}
-		s, d, err := splitHour(v)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(addHour(stored, hour, s), addHour(duplicate, hour, d)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func addHour(into store.HourCounts, hour int64, enc []byte) error {
-	if len(enc) == 0 {
-		return nil
-	}
-	c := into[hour]
-	if c == nil {
-		c = store.Counts{}
-		into[hour] = c
-	}
-	return c.Decode(enc)
 }
 
 // seriesOf answers the series of a block's key.

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"tidegate/store"
+	"tidegate/store/runs"
 )
 
 // memoryCursor goes through the samples of a head, frozen and live, in order.
@@ -14,20 +15,20 @@ type memoryCursor struct {
 }
 
 func newMemoryCursor(side [2][][]store.Sample, from, to int64, down bool) memoryCursor {
-	return memoryCursor{side: [2][][]store.Sample{clipRuns(side[0], from, to), clipRuns(side[1], from, to)}, down: down}
+	return memoryCursor{side: [2][][]store.Sample{runs.Clip(side[0], from, to), runs.Clip(side[1], from, to)}, down: down}
 }
 
 // front answers the next sample of one side, or nil.
 func (m *memoryCursor) front(side int) *store.Sample {
-	runs := m.side[side]
+	list := m.side[side]
 	switch {
-	case len(runs) == 0:
+	case len(list) == 0:
 		return nil
 	case m.down:
-		run := runs[len(runs)-1]
+		run := list[len(list)-1]
 		return &run[len(run)-1]
 	}
-	return &runs[0][0]
+	return &list[0][0]
 }
 
 // pick answers the side of the next sample, -1 at the end.
@@ -52,16 +53,16 @@ func (m *memoryCursor) peek() (ts int64, ok bool) {
 
 // drop takes the next sample of a side away.
 func (m *memoryCursor) drop(side int) {
-	runs := m.side[side]
+	list := m.side[side]
 	if m.down {
-		i := len(runs) - 1
-		if runs[i] = runs[i][:len(runs[i])-1]; len(runs[i]) == 0 {
-			m.side[side] = runs[:i]
+		i := len(list) - 1
+		if list[i] = list[i][:len(list[i])-1]; len(list[i]) == 0 {
+			m.side[side] = list[:i]
 		}
 		return
 	}
-	if runs[0] = runs[0][1:]; len(runs[0]) == 0 {
-		m.side[side] = runs[1:]
+	if list[0] = list[0][1:]; len(list[0]) == 0 {
+		m.side[side] = list[1:]
 	}
 }
 
@@ -78,9 +79,9 @@ func (m *memoryCursor) until(dst []store.Sample, last int64) []store.Sample {
 	return dst
 }
 
-// some is until for at most maxRun samples.
+// some is until for at most runs.Max samples.
 func (m *memoryCursor) some(dst []store.Sample, last int64) []store.Sample {
-	for side := m.pick(); side >= 0 && len(dst) < maxRun; side = m.pick() {
+	for side := m.pick(); side >= 0 && len(dst) < runs.Max; side = m.pick() {
 		s := m.front(side)
 		if !m.down && s.TS > last || m.down && s.TS < last {
 			break

@@ -7,6 +7,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"tidegate/store"
+	"tidegate/store/runs"
 )
 
 // blocksAtOnce is how many blocks one transaction reads.
@@ -48,7 +49,7 @@ func (s *SeriesStore) newReader(ctx context.Context, series []store.Series, from
 			v.memory = make([][2][][]store.Sample, len(series))
 			for i, sr := range series {
 				if h := m.heads[sr]; h != nil {
-					v.memory[i] = [2][][]store.Sample{clipRuns(h.frozen.list, from, to), clipRuns(h.live.list, from, to)}
+					v.memory[i] = [2][][]store.Sample{runs.Clip(h.frozen.List, from, to), runs.Clip(h.live.List, from, to)}
 				}
 			}
 		}

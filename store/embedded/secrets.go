@@ -111,6 +111,16 @@ func makeSecret(path string) error {
 	return moveFile(tmp, path)
 }
 
+// Undo takes a device.key back that was made just now: the start went no
+// further, and the next one must say again that it is new.
+func (s *Secrets) Undo() error {
+	if !s.MadeDevice {
+		return nil
+	}
+	s.MadeDevice = false
+	return os.Remove(filepath.Join(s.dir, secretNames[0]))
+}
+
 // Snapshot implements Source.
 func (s *Secrets) Snapshot(ctx context.Context, write func(name string, size int64, r io.Reader) error) error {
 	for _, name := range secretNames {

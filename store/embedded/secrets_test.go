@@ -60,3 +60,31 @@ func TestSecretsRefused(t *testing.T) {
 		})
 	}
 }
+
+// TestUndo: a key that was made for nothing is as if it never was, and one that
+// was there stays.
+func TestUndo(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "secrets")
+	for range 2 {
+		s, err := OpenSecrets(dir)
+		if err != nil || !s.MadeDevice {
+			t.Fatalf("open: made %v, %v", s.MadeDevice, err)
+		}
+		if err := s.Undo(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := OpenSecrets(dir); err != nil {
+		t.Fatal(err)
+	}
+	s, err := OpenSecrets(dir)
+	if err != nil || s.MadeDevice {
+		t.Fatalf("open: made %v, %v", s.MadeDevice, err)
+	}
+	if err := s.Undo(); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := OpenSecrets(dir); err != nil || again.MadeDevice {
+		t.Errorf("the key that was there is gone: %v", err)
+	}
+}

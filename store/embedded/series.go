@@ -20,6 +20,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"tidegate/store"
+	"tidegate/store/runs"
 )
 
 // SeriesOptions are the needs of a SeriesStore; the zero value works.
@@ -31,7 +32,7 @@ type SeriesOptions struct {
 	CacheBlocks int                   // blocks kept decoded for late readings, 64 kB each; 0: 128
 
 	// beforeCommit, when not nil, is called before each month's commit of a
-	// flush; its error ends the flush there. Tests cut flushes with it.
+	// flush or an import; its error ends it there. Tests cut them with it.
 	beforeCommit func(Month) error
 }
 
@@ -59,7 +60,7 @@ type SeriesStore struct {
 	// committing, batching, mu; never taken within a transaction.
 	mu            sync.RWMutex
 	months        map[Month]*month
-	pool          runPool
+	pool          runs.Pool
 	cache         blockCache
 	through       uint64 // position of the last whole batch
 	partial       []store.Item
@@ -125,7 +126,7 @@ func OpenSeries(dir string, o SeriesOptions) (*SeriesStore, error) {
 		files:  &monthFiles{dir: dir, limit: o.OpenFiles, now: o.Now, open: map[Month]*monthFile{}},
 		months: map[Month]*month{},
 	}
-	s.pool.shared = func() bool { return s.readers.Load() > 0 }
+	s.pool.Shared = func() bool { return s.readers.Load() > 0 }
 	s.cache.limit = o.CacheBlocks
 	s.decoders.New = func() any {
 		d, _ := newBlockDecoder() // fails for wrong options only: see above
@@ -238,31 +239,24 @@ func (s *SeriesStore) Bind(b store.Bounds) error {
 	defer s.batching.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	const adopt = "if that log is lost for good, run `tidegate doctor --adopt-log`"
-	path := s.index.path
-	switch {
-	case s.index.log == (store.LogID{}):
-		if b.After > 0 {
-			return fileError(store.ErrConflict, path, "is new, but the log %s has trimmed its records up to %d, which were stored elsewhere: restore the readings from a backup, or point at their folder; %s", b.Log, b.After, adopt)
-		}
-	case s.index.log != b.Log:
-		return fileError(store.ErrConflict, path, "has applied log %s, this is log %s: bring back its buffer.db, or restore both from one backup; %s", s.index.log, b.Log, adopt)
-	case s.index.applied > b.Head:
-		return fileError(store.ErrConflict, path, "has applied position %d, the log ends at %d: an older buffer.db was put in place; bring back the newer one, or restore all files from one backup; %s", s.index.applied, b.Head, adopt)
-	case s.index.applied < b.After:
-		return fileError(store.ErrConflict, path, "has applied position %d, the log has trimmed up to %d: an older copy of the readings was put in place; restore all files from one backup; %s", s.index.applied, b.After, adopt)
+	if s.index.log == importLog {
+		return importError(s.index.path)
+	}
+	at := position{s.index.log, s.index.applied}
+	if err := at.check(s.index.path, b, "which were stored elsewhere: restore the readings from a backup, or point at their folder"); err != nil {
+		return err
 	}
 	for _, m := range slices.Sorted(maps.Keys(s.months)) {
-		switch st := &s.months[m].state; {
-		case st.log == (store.LogID{}): // made, then cut off before its first commit
-		case st.log != b.Log:
-			return fileError(store.ErrConflict, m.file(s.dir), "has applied log %s, this is log %s: restore all files from one backup; %s", st.log, b.Log, adopt)
-		case st.applied > b.Head:
-			return fileError(store.ErrConflict, m.file(s.dir), "has applied position %d, the log ends at %d: restore all files from one backup; %s", st.applied, b.Head, adopt)
+		st := &s.months[m].state
+		if st.log == (store.LogID{}) {
+			continue // made, then cut off before its first commit
+		}
+		if err := (position{st.log, st.applied}).within(m.file(s.dir), b); err != nil {
+			return err
 		}
 	}
-	if s.index.log != b.Log {
-		if err := s.index.setPosition(b.Log, 0); err != nil {
+	if s.index.log != b.Log || s.index.imported {
+		if err := s.index.setPosition(b.Log, s.index.applied); err != nil {
 			return err
 		}
 	}

@@ -6,10 +6,15 @@ import (
 	"time"
 
 	"tidegate/store"
+	"tidegate/store/runs"
 )
 
 // lockItems is how many items are judged before waiting queries get their turn.
 const lockItems = 1024
+
+// Recover implements store.Appender: what a crash left half done is told again
+// by the log.
+func (s *SeriesStore) Recover(context.Context) (commit func() error, err error) { return nil, nil }
 
 // Append implements store.Appender. Items are judged in order. When it fails
 // in the middle of a batch it remembers the verdicts so far, and the repeated
@@ -87,7 +92,7 @@ func (s *SeriesStore) appendItems(items []store.Item) (done int, err error) {
 		}
 		if it.Sample.TS > h.last {
 			h.last = it.Sample.TS
-			h.live.push(&it.Sample, &s.pool)
+			h.live.Push(&it.Sample, &s.pool)
 			it.Verdict = store.VerdictStored
 		} else if it.Verdict, err = s.judgeLate(m, h, it); err != nil {
 			break
@@ -121,7 +126,7 @@ func (s *SeriesStore) appendItems(items []store.Item) (done int, err error) {
 	s.cursor = m
 	s.stored.Add(stored)
 	s.duplicate.Add(duplicate)
-	s.unflushed.Store(s.pool.bytes)
+	s.unflushed.Store(s.pool.Bytes())
 	return done, err
 }
 
@@ -148,7 +153,7 @@ func (s *SeriesStore) monthAt(ts int64) *month {
 
 // newHead makes the head of a series and asks the disk for its newest sample.
 func (s *SeriesStore) newHead(m *month, series store.Series) (*head, error) {
-	h := &head{series: series, last: noTime, disk: noTime}
+	h := &head{series: series, last: runs.NoTime, disk: runs.NoTime}
 	if m.exists {
 		last, ok, err := s.lastOnDisk(m.Month, series)
 		if err != nil {
@@ -186,19 +191,19 @@ func (s *SeriesStore) judgeLate(m *month, h *head, it *store.Item) (store.Verdic
 	if it.Sample.TS > h.last {
 		h.last = it.Sample.TS
 	}
-	if it.Sample.TS > h.live.last() {
-		h.live.push(&it.Sample, &s.pool)
+	if it.Sample.TS > h.live.Last() {
+		h.live.Push(&it.Sample, &s.pool)
 	} else {
-		h.live.insert(&it.Sample, &s.pool)
+		h.live.Insert(&it.Sample, &s.pool)
 	}
 	return store.VerdictStored, nil
 }
 
 // find looks a time up in memory and on disk.
 func (s *SeriesStore) find(m *month, h *head, ts int64) (raw float64, found bool, err error) {
-	for _, r := range [...]*runs{&h.live, &h.frozen} {
-		if run, i, found := r.search(ts); found {
-			return r.list[run][i].Raw, true, nil
+	for _, r := range [...]*runs.Runs{&h.live, &h.frozen} {
+		if run, i, found := r.Search(ts); found {
+			return r.List[run][i].Raw, true, nil
 		}
 	}
 	if ts > h.disk {
@@ -216,7 +221,7 @@ func (s *SeriesStore) find(m *month, h *head, ts int64) (raw float64, found bool
 // else the first one below.
 func (s *SeriesStore) freeTime(m *month, h *head, ts int64) (int64, error) {
 	for t := ts; t < m.end; {
-		next := h.frozen.taken(h.live.taken(t))
+		next := h.frozen.Taken(h.live.Taken(t))
 		if next == t && next <= h.disk {
 			c, err := s.cachedAt(m, h, next)
 			if err != nil {
@@ -230,7 +235,7 @@ func (s *SeriesStore) freeTime(m *month, h *head, ts int64) (int64, error) {
 		t = next
 	}
 	for t := ts; ; {
-		next := h.frozen.takenBelow(h.live.takenBelow(t))
+		next := h.frozen.TakenBelow(h.live.TakenBelow(t))
 		if next == t && next <= h.disk {
 			_, found, err := s.find(m, h, next)
 			if err != nil {

@@ -97,28 +97,10 @@ func (s *SeriesStore) cachedAt(m *month, h *head, ts int64) (*cachedBlock, error
 		if b == nil {
 			return nil
 		}
-		cur := b.Cursor()
-		k, v := cur.Seek(blockKey(h.series, ts))
-		if start, ok := keyOf(k, h.series); !ok || start != ts { // the block before holds ts, or none does
-			if ok {
-				c.hi = start - 1
-			}
-			if k == nil {
-				k, v = cur.Last()
-			} else {
-				k, v = cur.Prev()
-			}
-			if start, ok = keyOf(k, h.series); !ok {
-				return nil
-			}
-			c.lo = start
-		} else {
-			c.lo = start
-			if next, _ := cur.Next(); next != nil {
-				if after, ok := keyOf(next, h.series); ok {
-					c.hi = after - 1
-				}
-			}
+		k, v, lo, hi := blockAround(b, h.series, ts)
+		c.lo, c.hi = max(c.lo, lo), min(c.hi, hi)
+		if k == nil {
+			return nil
 		}
 		d := s.decoders.Get().(*blockDecoder)
 		defer s.decoders.Put(d)
@@ -134,6 +116,34 @@ func (s *SeriesStore) cachedAt(m *month, h *head, ts int64) (*cachedBlock, error
 	}
 	s.cache.add(c)
 	return c, nil
+}
+
+// blockAround answers the block of a series that holds ts, if any does. It says
+// all there is of lo <= ts <= hi; without a block, nothing is there.
+func blockAround(b *bbolt.Bucket, series store.Series, ts int64) (k, v []byte, lo, hi int64) {
+	hi = math.MaxInt64
+	c := b.Cursor()
+	k, v = c.Seek(blockKey(series, ts))
+	if start, ok := keyOf(k, series); ok && start == ts {
+		if next, _ := c.Next(); next != nil {
+			if after, ok := keyOf(next, series); ok {
+				hi = after - 1
+			}
+		}
+		return k, v, ts, hi
+	} else if ok { // the block before holds ts, or none does
+		hi = start - 1
+	}
+	if k == nil {
+		k, v = c.Last()
+	} else {
+		k, v = c.Prev()
+	}
+	lo, ok := keyOf(k, series)
+	if !ok {
+		return nil, nil, math.MinInt64, hi
+	}
+	return k, v, lo, hi
 }
 
 // lastOnDisk answers the newest ts of a series in a month's file.

@@ -76,21 +76,7 @@ func TestSeriesDamagedBlock(t *testing.T) {
 	s := openTestSeries(t, t.TempDir(), SeriesOptions{})
 	fillMonths(t, s)
 	m := MonthOf(time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC).UnixMilli())
-	mf, err := s.files.acquire(m, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = update(mf.db, func(tx *bbolt.Tx) error {
-		b := tx.Bucket(blocksBucket)
-		k, v := b.Cursor().First()
-		v = bytes.Clone(v)
-		v[len(v)/2] ^= 4
-		return b.Put(bytes.Clone(k), v)
-	})
-	s.files.release(mf)
-	if err != nil {
-		t.Fatal(err)
-	}
+	damage(t, s, m)
 	series := []store.Series{{UID: 3, Port: 1}}
 	_, scanErr := s.Scan(context.Background(), store.Scan{Series: series, From: 0, To: math.MaxInt64, Limit: 1000})
 	_, sumErr := s.Aggregate(context.Background(), store.Aggregation{Series: []store.SeriesCalibrations{{Series: series[0]}}, To: math.MaxInt64, Every: 1 << 40, Limit: 1000})
@@ -102,6 +88,26 @@ func TestSeriesDamagedBlock(t *testing.T) {
 		}
 	}
 	mustClose(t, s)
+}
+
+// damage flips a bit of the first block of a month.
+func damage(t *testing.T, s *SeriesStore, m Month) {
+	t.Helper()
+	mf, err := s.files.acquire(m, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.files.release(mf)
+	err = update(mf.db, func(tx *bbolt.Tx) error {
+		b := tx.Bucket(blocksBucket)
+		k, v := b.Cursor().First()
+		v = bytes.Clone(v)
+		v[len(v)/2] ^= 4
+		return b.Put(bytes.Clone(k), v)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestAppendGoesOn has a batch fail in its middle, and be repeated.
@@ -153,39 +159,6 @@ func TestAppendGoesOn(t *testing.T) {
 	mustFlush(t, s)
 	if a, d, _, _ := ledgerOf(t, s); a != stored+3 || d != duplicate+2 {
 		t.Errorf("stored %d, duplicate %d; want %d, %d", a, d, stored+3, duplicate+2)
-	}
-	mustClose(t, s)
-}
-
-func TestAdoptLog(t *testing.T) {
-	dir := t.TempDir()
-	s := openTestSeries(t, dir, SeriesOptions{})
-	fillMonths(t, s)
-	before := allRows(t, s)
-	stored, duplicate, hours, duplicates := ledgerOf(t, s)
-	if err := AdoptLog(dir, store.LogID{9}, time.Now()); !errors.Is(err, store.ErrUnavailable) {
-		t.Fatalf("adopted while in use: %v", err)
-	}
-	mustClose(t, s)
-	for range 2 {
-		if err := AdoptLog(dir, store.LogID{9}, time.Now()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s, err := OpenSeries(dir, SeriesOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Bind(store.Bounds{Log: testLogID(), Head: 1 << 40}); err == nil {
-		t.Fatal("the old log is still taken")
-	}
-	if err := s.Bind(store.Bounds{Log: store.LogID{9}, Head: 1}); err != nil || s.Applied() != 0 {
-		t.Fatalf("applied %d: %v", s.Applied(), err)
-	}
-	sameLedger(t, s, stored, duplicate, hours, duplicates)
-	got := mustAppend(t, s, item(1, before[0].Sample.TS, before[0].Sample.Raw), item(1, before[0].Sample.TS+1, 5))
-	if got[0].Verdict != store.VerdictDuplicate || got[1].Verdict != store.VerdictStored {
-		t.Fatalf("verdicts %d, %d", got[0].Verdict, got[1].Verdict)
 	}
 	mustClose(t, s)
 }

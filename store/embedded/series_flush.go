@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"tidegate/store"
+	"tidegate/store/runs"
 )
 
 // Flush implements store.Appender. What was appended is frozen first, between
@@ -90,13 +91,13 @@ func (s *SeriesStore) freeze() (through uint64, months []*month, err error) {
 	return s.frozenThrough, months, nil
 }
 
-func (m *month) freeze(p *runPool) {
+func (m *month) freeze(p *runs.Pool) {
 	for _, h := range m.dirty {
 		if !h.leaving {
 			h.leaving = true
 			m.frozen = append(m.frozen, h)
 		}
-		h.frozen.take(&h.live, p)
+		h.frozen.Take(&h.live, p)
 		h.dirty = false
 		m.settleTallies(h)
 	}
@@ -137,7 +138,7 @@ func (s *SeriesStore) commit(m *month, through uint64) error {
 		}
 		defer s.decoders.Put(w.decoder)
 		for _, h := range m.frozen {
-			if err := w.merge(h.series, h.frozen.list); err != nil {
+			if err := w.merge(h.series, h.frozen.List); err != nil {
 				return err
 			}
 		}
@@ -171,15 +172,15 @@ func (s *SeriesStore) thaw(m *month, state monthState, size int64) {
 	defer s.mu.Unlock()
 	for _, h := range m.frozen {
 		h.leaving = false
-		h.disk = max(h.disk, h.frozen.last())
-		h.frozen.drop(&s.pool)
+		h.disk = max(h.disk, h.frozen.Last())
+		h.frozen.Drop(&s.pool)
 		s.cache.forget(h)
 	}
 	clear(m.frozen)
 	m.frozen = m.frozen[:0]
 	m.frozenTally = [2]store.HourCounts{}
 	m.state, m.size, m.exists, m.quietSince = state, size, true, s.o.Now()
-	s.unflushed.Store(s.pool.bytes)
+	s.unflushed.Store(s.pool.Bytes())
 }
 
 // forgetQuiet frees the heads of months that got nothing since the last flush.

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -19,9 +20,17 @@ import (
 var (
 	indexBucket   = []byte("index")
 	indexPosition = []byte("position") // log id, applied
-	droppedBucket = []byte("dropped")  // month → monthState, as it was
+	indexImported = []byte("imported") // the position of an import that ended, until a log is bound
+	droppedBucket = []byte("dropped")  // month → monthState, as it was; droppedImport
 	goingBucket   = []byte("going")    // months whose tallies moved and whose file is being removed
+
+	// droppedImport → monthState with the totals that came with an import.
+	droppedImport = []byte("import")
 )
+
+// importLog stands in the place of the log while an import is under way: no
+// log is bound to it, not even by a tidegate that knows no imports.
+var importLog = store.LogID([]byte("tidegate import "))
 
 const (
 	indexKind   = "series index"
@@ -39,6 +48,8 @@ type seriesIndex struct {
 	mu      sync.Mutex
 	log     store.LogID
 	applied uint64
+	// imported says that an import ended, and no log was bound since.
+	imported bool
 }
 
 func openIndex(dir string, create bool, now time.Time) (*seriesIndex, error) {
@@ -66,6 +77,7 @@ func openIndex(dir string, create bool, now time.Time) (*seriesIndex, error) {
 		}
 		copy(x.log[:], v)
 		x.applied = binary.BigEndian.Uint64(v[16:])
+		x.imported = bytes.Equal(b.Get(indexImported), v)
 		return nil
 	})
 	if err != nil {
@@ -83,17 +95,55 @@ func (x *seriesIndex) setPosition(log store.LogID, applied uint64) error {
 		return err
 	}
 	x.mu.Lock()
-	x.log, x.applied = log, applied
+	x.log, x.applied, x.imported = log, applied, false
 	x.mu.Unlock()
 	return nil
 }
 
+// putPosition ends what an import said of itself.
 func putPosition(tx *bbolt.Tx, log store.LogID, applied uint64) error {
 	b, err := tx.CreateBucketIfNotExists(indexBucket)
 	if err != nil {
 		return err
 	}
-	return b.Put(indexPosition, binary.BigEndian.AppendUint64(append([]byte(nil), log[:]...), applied))
+	return errors.Join(b.Delete(indexImported), b.Put(indexPosition, encodePosition(log, applied)))
+}
+
+func encodePosition(log store.LogID, applied uint64) []byte {
+	return binary.BigEndian.AppendUint64(append([]byte(nil), log[:]...), applied)
+}
+
+// finishImport ends an import: it replaces the position and all tallies.
+func (x *seriesIndex) finishImport(log store.LogID, applied uint64, stored, duplicate store.HourCounts) error {
+	err := update(x.db, func(tx *bbolt.Tx) error {
+		for _, name := range [...][]byte{hoursBucket, droppedBucket} {
+			if tx.Bucket(name) != nil {
+				if err := tx.DeleteBucket(name); err != nil {
+					return err
+				}
+			}
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		hours := tx.Bucket(hoursBucket)
+		hours.FillPercent = 1 // keys ascend
+		totals := monthState{firstHour: maxHour, lastHour: minHour}
+		totals.tally(stored, duplicate)
+		return errors.Join(
+			addHours(hours, stored, duplicate),
+			tx.Bucket(droppedBucket).Put(droppedImport, totals.encode()),
+			putPosition(tx, log, applied),
+			tx.Bucket(indexBucket).Put(indexImported, encodePosition(log, applied)),
+		)
+	})
+	if err != nil {
+		return err
+	}
+	x.mu.Lock()
+	x.log, x.applied, x.imported = log, applied, true
+	x.mu.Unlock()
+	return nil
 }
 
 func monthKey(m Month) []byte { return binary.BigEndian.AppendUint64(nil, uint64(m)^1<<63) }
@@ -170,7 +220,8 @@ func removeMonth(dir string, m Month) error {
 	return syncDir(dir)
 }
 
-// droppedTotals answers the sums over all dropped months.
+// droppedTotals answers the sums over all dropped months, and over what came
+// with an import.
 func (x *seriesIndex) droppedTotals() (stored, duplicate uint64, err error) {
 	err = view(x.db, func(tx *bbolt.Tx) error {
 		b := tx.Bucket(droppedBucket)
@@ -194,50 +245,4 @@ func (x *seriesIndex) hours(fromHour, toHour int64, stored, duplicate store.Hour
 	return view(x.db, func(tx *bbolt.Tx) error {
 		return readHours(tx.Bucket(hoursBucket), fromHour, toHour, stored, duplicate)
 	})
-}
-
-// AdoptLog gives the readings in dir a new log, of which they have applied
-// nothing yet: the way out when the old log is lost. What the old log held
-// beyond the last flush is lost with it. No process may have the readings open.
-// It may be repeated after a crash.
-func AdoptLog(dir string, log store.LogID, now time.Time) error {
-	months, err := listMonths(dir)
-	if err != nil {
-		return fmt.Errorf("adopt log: %w", err)
-	}
-	x, err := openFile(filepath.Join(dir, indexName), fileSpec{kind: indexKind, format: indexFormat, made: now})
-	if err != nil {
-		return fmt.Errorf("adopt log: %w", err)
-	}
-	index := &seriesIndex{path: filepath.Join(dir, indexName), db: x}
-	months, err = index.finishDrops(dir, months)
-	for _, m := range months {
-		if err != nil {
-			break
-		}
-		err = adoptMonth(m.file(dir), log)
-	}
-	if err == nil {
-		err = index.setPosition(log, 0)
-	}
-	if err = errors.Join(err, x.Close()); err != nil {
-		return fmt.Errorf("adopt log: %w", err)
-	}
-	return nil
-}
-
-func adoptMonth(path string, log store.LogID) error {
-	db, err := openFile(path, fileSpec{kind: monthKind, format: monthFormat})
-	if err != nil {
-		return err
-	}
-	err = update(db, func(tx *bbolt.Tx) error {
-		state, err := readMonthState(tx)
-		if err != nil {
-			return err
-		}
-		state.log, state.applied = log, 0
-		return writeMonthState(tx, &state)
-	})
-	return errors.Join(err, db.Close())
 }

@@ -112,6 +112,7 @@ type stateMeta struct {
 	Total   int64       `json:"rejected"`
 	Letters int64       `json:"letters"`
 	Bytes   int64       `json:"bytes"`
+	Added   string      `json:"added,omitempty"` // of the last AddRejected
 	// Reasons counts the letters that are kept.
 	Reasons map[store.Reason]int64 `json:"reasons"`
 }
@@ -200,56 +201,17 @@ func (s *State) Applied() uint64 { return s.applied.Load() }
 func (s *State) Bind(b store.Bounds) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	path := s.db.Path()
-	m := s.meta
-	const adopt = "restore a whole backup, or give up what is missing with `tidegate doctor --adopt-log`"
-	switch {
-	case m.Log == (store.LogID{}) && b.After > 0:
-		return fileError(store.ErrConflict, path, "is new, but the log has trimmed its records up to %d: their dead letters and counts are missing; put the old file back, %s", b.After, adopt)
-	case m.Log == (store.LogID{}):
-		next := m.clone()
-		next.Log = b.Log
-		if err := update(s.db, func(tx *bbolt.Tx) error { return writeStateMeta(tx, next) }); err != nil {
-			return fmt.Errorf("bind to log %s: %w", b.Log, err)
-		}
-		s.meta = next
-		return nil
-	case m.Log != b.Log:
-		return fileError(store.ErrConflict, path, "follows log %s, but the folder's log is %s; put the log that belongs to it back, %s", m.Log, b.Log, adopt)
-	case m.Applied > b.Head:
-		return fileError(store.ErrConflict, path, "has applied the log up to %d, but the log ends at %d: it is an older copy; put the newer one back, %s", m.Applied, b.Head, adopt)
-	case m.Applied < b.After:
-		return fileError(store.ErrConflict, path, "has applied the log up to %d, but the log begins behind %d: this file is an older copy; put the newer one back, %s", m.Applied, b.After, adopt)
-	}
-	return nil
-}
-
-// AdoptStateLog makes the file of a State follow another log from its
-// beginning. Letters, counts and presence stay, and no id of a letter is given
-// twice. What the old log held and this file had not applied is lost.
-func AdoptStateLog(path string, id store.LogID) error {
-	db, err := openFile(path, stateSpec(time.Time{}))
-	if err != nil {
+	at := position{s.meta.Log, s.meta.Applied}
+	if err := at.check(s.db.Path(), b, "whose dead letters and counts it lacks: put the old file back"); err != nil || at.log == b.Log {
 		return err
 	}
-	err = update(db, func(tx *bbolt.Tx) error {
-		if tx.Bucket(stateMetaBucket) == nil {
-			return nil // never used: it will follow whatever it is bound to
-		}
-		m, err := readStateMeta(tx)
-		if err != nil {
-			return err
-		}
-		m.Log, m.Base, m.Applied = id, m.Base+m.Applied, 0
-		if err := tx.DeleteBucket(verdictBucket); err != nil {
-			return err
-		}
-		if _, err := tx.CreateBucket(verdictBucket); err != nil {
-			return err
-		}
-		return writeStateMeta(tx, m)
-	})
-	return errors.Join(err, db.Close())
+	next := s.meta.clone()
+	next.Log = b.Log
+	if err := update(s.db, func(tx *bbolt.Tx) error { return writeStateMeta(tx, next) }); err != nil {
+		return fmt.Errorf("bind to log %s: %w", b.Log, err)
+	}
+	s.meta = next
+	return nil
 }
 
 // usable answers why nothing may be asked or told any more.

@@ -94,20 +94,8 @@ func (c *commitTx) wave(w *wave, forget uint64) error {
 		c.meta.Reasons[r] += n
 		c.meta.Letters += n
 	}
-	hours := c.tx.Bucket(hourBucket)
-	for hour, counts := range w.hours {
-		merged, err := store.MergeCounts(hours.Get(hourKey(hour)), counts)
-		if err != nil {
-			return fmt.Errorf("rejected of hour %d: %w", hour, err)
-		}
-		if len(merged) == 0 {
-			err = hours.Delete(hourKey(hour))
-		} else {
-			err = hours.Put(hourKey(hour), merged)
-		}
-		if err != nil {
-			return err
-		}
+	if err := addCounts(c.tx.Bucket(hourBucket), w.hours); err != nil {
+		return err
 	}
 	c.meta.Total += w.total
 	c.meta.Applied = w.through
@@ -278,6 +266,3 @@ func (c *commitTx) trimSpans() error {
 		}
 	}
 }
-
-// parseReceiptHour is the inverse of hourKey.
-func parseReceiptHour(k []byte) int64 { return int64(binary.BigEndian.Uint64(k) ^ 1<<63) }

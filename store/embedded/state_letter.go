@@ -145,7 +145,7 @@ func (o overlay) waiting(seq uint64) *store.Rejection {
 	return nil
 }
 
-func appendText(b []byte, s string) []byte {
+func appendText[T string | []byte](b []byte, s T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 

@@ -244,40 +244,6 @@ func TestStateAfterFailedFsync(t *testing.T) {
 	}
 }
 
-func TestAdoptStateLog(t *testing.T) {
-	dir := t.TempDir()
-	s := bindTestState(t, openTestState(t, dir, StateOptions{}))
-	reject(t, s, oneLetter(1, time.Now(), 10), oneLetter(2, time.Now(), 10))
-	s.SetPresence(3, store.Presence{Online: true, LastSeen: time.Now()})
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	other := store.LogID{8}
-	if err := AdoptStateLog(filepath.Join(dir, "state.db"), other); err != nil {
-		t.Fatal(err)
-	}
-	s = openTestState(t, dir, StateOptions{})
-	defer func() { _ = s.Close() }()
-	if err := s.Bind(store.Bounds{Log: other, Head: 1}); err != nil || s.Applied() != 0 {
-		t.Fatalf("applied %d: %v", s.Applied(), err)
-	}
-	if s.Rejected(1, 0) || s.Rejected(2, 0) {
-		t.Error("verdicts of the other log")
-	}
-	r := oneLetter(1, time.Now(), 10)
-	r.Letters[0].Index = 4
-	reject(t, s, r)
-	if got := listIDs(t, s); got != "3-4 2-0 1-0" {
-		t.Errorf("letters %s: an id was given twice", got)
-	}
-	if !s.Rejected(1, 4) {
-		t.Error("the verdict of the new log")
-	}
-	if ok, err := s.Claim(t.Context(), 2, 4, store.LetterID{Seq: 3, Index: 4}); !ok || err != nil {
-		t.Errorf("claim by its id: %v %v", ok, err)
-	}
-}
-
 func TestStateHoldsVerdicts(t *testing.T) {
 	s := bindTestState(t, openTestState(t, t.TempDir(), StateOptions{}))
 	defer func() { _ = s.Close() }()

@@ -100,6 +100,11 @@ func letterBefore(a, b store.LetterID) bool {
 
 func (s *letterScan) chooses(m message) bool {
 	f := &s.f
+	if f.Devices != nil {
+		if _, ok := slices.BinarySearch(f.Devices, string(m.device)); !ok {
+			return false
+		}
+	}
 	return (f.OrgID == "" || f.OrgID == string(m.org)) && (f.DeviceID == "" || f.DeviceID == string(m.device)) &&
 		m.receivedAt >= s.from() && (f.To == 0 || m.receivedAt < f.To)
 }
@@ -184,7 +189,7 @@ func (s *letterScan) span(tx *bbolt.Tx) (low, high uint64) {
 	low, high = math.MaxUint64, 0
 	cur := tx.Bucket(spanBucket).Cursor()
 	for k, v := cur.Seek(hourKey(hourOf(s.from()))); len(k) == 8 && len(v) == 16; k, v = cur.Next() {
-		if s.f.To != 0 && parseReceiptHour(k) > hourOf(s.f.To-1) {
+		if s.f.To != 0 && parseHourKey(k) > hourOf(s.f.To-1) {
 			break
 		}
 		low, high = min(low, binary.BigEndian.Uint64(v)), max(high, binary.BigEndian.Uint64(v[8:]))
@@ -296,17 +301,7 @@ func (s *State) RejectedHours(ctx context.Context, fromHour, toHour int64, into 
 		return err
 	}
 	sum := store.HourCounts{}
-	err := view(s.db, func(tx *bbolt.Tx) error {
-		cur := tx.Bucket(hourBucket).Cursor()
-		for k, v := cur.Seek(hourKey(fromHour)); len(k) == 8 && parseReceiptHour(k) < toHour; k, v = cur.Next() {
-			c := store.Counts{}
-			if err := c.Decode(v); err != nil {
-				return err
-			}
-			sum[parseReceiptHour(k)] = c
-		}
-		return nil
-	})
+	err := view(s.db, func(tx *bbolt.Tx) error { return readCounts(tx.Bucket(hourBucket), fromHour, toHour, sum) })
 	if err != nil {
 		return err
 	}

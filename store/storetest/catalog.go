@@ -7,11 +7,19 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"tidegate/store"
 )
+
+// keyIDs are ids of API keys, ascending. Devices may have them too.
+var keyIDs = [...]string{
+	"key-0000000000000000", "key-1111111111111111", "key-2222222222222222",
+	"key-3333333333333333", "key-4444444444444444", "key-5555555555555555",
+}
 
 // Catalog is a catalogue that can be closed.
 type Catalog interface {
@@ -19,9 +27,9 @@ type Catalog interface {
 	Close() error
 }
 
-// RunCatalog tests a catalogue. open opens that of a folder, or makes it; a
-// catalogue that keeps nothing in the folder must answer the same for the same
-// folder, and cannot run the crash test.
+// RunCatalog tests a catalogue. open opens that of a folder, or makes it. One
+// that is kept elsewhere finds it again by what it leaves in the folder, also in
+// the image that a crash leaves of that.
 func RunCatalog(t *testing.T, open func(t testing.TB, dir string) Catalog) {
 	t.Run("rules", func(t *testing.T) { testCatalogRules(t, open(t, t.TempDir())) })
 	t.Run("kept", func(t *testing.T) { testCatalogKept(t, open) })
@@ -48,8 +56,24 @@ func testCatalogKept(t *testing.T, open func(testing.TB, string) Catalog) {
 	}
 	must(t, c.PutPort(ctx, port))
 	must(t, c.PutPort(ctx, store.Port{DeviceID: "d1", Number: 0}))
-	u := store.User{ID: "u1", Email: "Ann@example.org", Role: store.RoleViewer, OrgID: "acme", PasswordHash: "$argon2id$", CreatedAt: at}
+	u := store.User{
+		ID: "u1", Email: "Ann@example.org", Name: "Ann <Ähn>", Role: store.RoleViewer, OrgID: "acme", PasswordHash: "$argon2id$",
+		PasswordChangedAt: time.UnixMilli(7).UTC(), LinkHash: []byte{0, 255}, LinkExpires: time.UnixMilli(-8).UTC(), CreatedAt: at,
+	}
 	must(t, c.CreateUser(ctx, u))
+	invited := store.User{ID: "u2", Email: "bob@example.org", Role: store.RoleViewer, OrgID: "acme", LinkHash: []byte{1}, LinkExpires: time.Unix(7, 1_999_999), CreatedAt: at}
+	must(t, c.CreateUser(ctx, invited))
+	invited.LinkExpires = milli(7001)
+	until := time.Unix(7, 1_999_999)
+	k := store.APIKey{
+		ID: keyIDs[0], Name: "PLC", OrgID: "acme", Scopes: []store.Scope{store.ScopeIngest, store.ScopeRead}, DeviceIDs: []string{"d1"},
+		ExpiresAt: &until, SecretHash: []byte{0, 255}, CreatedBy: "user:ann@example.org", CreatedAt: time.Unix(7, 1_999_999),
+	}
+	must(t, c.CreateAPIKey(ctx, k))
+	inMillis := milli(7001)
+	k.ExpiresAt, k.CreatedAt = &inMillis, inMillis
+	all := store.APIKey{ID: keyIDs[1], Name: "all", Scopes: []store.Scope{store.ScopeAdmin}, SecretHash: []byte{1}, CreatedAt: at}
+	must(t, c.CreateAPIKey(ctx, all))
 	must(t, c.Close())
 
 	c = open(t, dir)
@@ -62,8 +86,16 @@ func testCatalogKept(t *testing.T, open func(testing.TB, string) Catalog) {
 	if got, err := c.Port(ctx, "d1", 0); err != nil || len(got.Calibrations) != 1 || got.Calibrations[0].Number != 1 || got.Calibrations[0].Scaling != 1 || got.CreatedAt.IsZero() {
 		t.Errorf("port without calibration: %+v %v", got, err)
 	}
-	if got, err := c.UserByEmail(ctx, "aNN@EXAMPLE.org"); err != nil || got != u {
+	if got, err := c.UserByEmail(ctx, "aNN@EXAMPLE.org"); err != nil || !reflect.DeepEqual(got, u) {
 		t.Errorf("user: %+v %v, want %+v", got, err, u)
+	}
+	if got, err := c.UserByLink(ctx, []byte{1}); err != nil || !reflect.DeepEqual(got, invited) {
+		t.Errorf("user by link: %+v %v, want %+v", got, err, invited)
+	}
+	for _, want := range []store.APIKey{k, all} {
+		if got, err := c.APIKey(ctx, want.ID); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("API key: %+v %v, want %+v", got, err, want)
+		}
 	}
 	must(t, c.Close())
 }
@@ -84,6 +116,22 @@ func testCatalogRules(t *testing.T, c Catalog) {
 	port := func(device string, n uint16, name string, cals ...store.Calibration) error {
 		return c.PutPort(ctx, store.Port{DeviceID: device, Number: n, Name: name, Calibrations: cals})
 	}
+	key := func(n int, org string, devices ...string) error {
+		return c.CreateAPIKey(ctx, store.APIKey{ID: keyIDs[n], Name: "k", OrgID: org, Scopes: []store.Scope{store.ScopeRead}, DeviceIDs: devices})
+	}
+	setKey := func(n int, devices ...string) error {
+		return c.UpdateAPIKey(ctx, store.APIKey{ID: keyIDs[n], Name: "renamed", OrgID: "ignored", DeviceIDs: devices})
+	}
+	link := func(id string, hash ...byte) error {
+		u, err := c.User(ctx, id)
+		if u.LinkHash = hash; len(hash) > 0 {
+			u.LinkExpires = time.Unix(9, 0)
+		} else {
+			u.LinkExpires = time.Time{}
+		}
+		return errors.Join(err, c.UpdateUser(ctx, u))
+	}
+	byLink := func(hash ...byte) error { _, err := c.UserByLink(ctx, hash); return err }
 	ports := func(id string, p ...store.Port) error {
 		_, err := c.CreateDevice(ctx, store.Device{ID: id, OrgID: "acme"}, p)
 		return err
@@ -143,9 +191,63 @@ func testCatalogRules(t *testing.T, c Catalog) {
 		{"same user id", func() error { return user("u1", "bob@example.org", "beta") }, store.ErrConflict},
 		{"user without an id", func() error { return user("", "bob@example.org", "beta") }, store.ErrInvalid},
 		{"user of an absent org", func() error { return user("u2", "bob@example.org", "x") }, store.ErrNotFound},
+		{"user with an endless name", func() error {
+			return c.CreateUser(ctx, store.User{ID: "u2", Email: "bob@example.org", Name: strings.Repeat("x", 201), Role: store.RoleViewer, OrgID: "beta"})
+		}, store.ErrInvalid},
+		{"user with half a link", func() error {
+			return c.CreateUser(ctx, store.User{ID: "u2", Email: "bob@example.org", Role: store.RoleViewer, OrgID: "beta", LinkHash: []byte{1}})
+		}, store.ErrInvalid},
+		{"link", func() error { return link("u1", 1) }, nil},
+		{"link again", func() error { return link("u1", 1) }, nil},
+		{"another's link", func() error {
+			return c.CreateUser(ctx, store.User{ID: "u2", Email: "bob@example.org", Role: store.RoleViewer, OrgID: "acme", LinkHash: []byte{1}, LinkExpires: time.Unix(9, 0)})
+		}, store.ErrConflict},
+		{"by link", func() error { return byLink(1) }, nil},
+		{"by an unknown link", func() error { return byLink(2) }, store.ErrNotFound},
+		{"by no link", func() error { return byLink() }, store.ErrNotFound},
+		{"another link", func() error { return link("u1", 2) }, nil},
+		{"by the link of before", func() error { return byLink(1) }, store.ErrNotFound},
+		{"the link used", func() error { return link("u1") }, nil},
+		{"by the used link", func() error { return byLink(2) }, store.ErrNotFound},
+
+		{"key", func() error { return key(0, "acme") }, nil},
+		{"key again", func() error { return key(0, "acme") }, store.ErrConflict},
+		{"key of an absent org", func() error { return key(1, "x") }, store.ErrNotFound},
+		{"key without a key's id", func() error {
+			return c.CreateAPIKey(ctx, store.APIKey{ID: "d1", Name: "k", Scopes: []store.Scope{store.ScopeRead}})
+		}, store.ErrInvalid},
+		{"device with a key's id", func() error { return device("acme", keyIDs[0], "") }, store.ErrConflict},
+		{"serial is a key's id", func() error { return device("acme", "d6", keyIDs[0]) }, store.ErrConflict},
+		{"serial becomes a key's id", func() error { return set("d1", keyIDs[0], store.DeviceActive) }, store.ErrConflict},
+		{"device named like a key", func() error { return device("acme", keyIDs[1], keyIDs[2]) }, nil},
+		{"key with a device's id", func() error { return key(1, "acme") }, store.ErrConflict},
+		{"key with a serial number", func() error { return key(2, "acme") }, store.ErrConflict},
+		{"the serial number freed", func() error { return set(keyIDs[1], "", store.DeviceActive) }, nil},
+		{"key in its place", func() error { return key(2, "acme", "d1") }, nil},
+		{"key of all orgs", func() error { return key(3, "") }, nil},
+		{"key of an absent device", func() error { return key(4, "acme", "d9") }, store.ErrNotFound},
+		{"key of another's device", func() error { return key(4, "acme", "d2") }, store.ErrNotFound},
+		{"key of a deleted device", func() error { return key(4, "beta", "d3") }, store.ErrNotFound},
+		{"key of a device", func() error { return key(4, "beta", "d2") }, nil},
+		{"devices not in order", func() error { return setKey(2, keyIDs[1], "d1") }, store.ErrInvalid},
+		{"devices of a key", func() error { return setKey(2, "d1", keyIDs[1]) }, nil},
+		{"another's device for a key", func() error { return setKey(2, "d1", "d2") }, store.ErrNotFound},
+		{"a device of the list goes", func() error { return set(keyIDs[1], "", store.DeviceDeleted) }, nil},
+		{"it may stay on the list", func() error { return setKey(2, "d1", keyIDs[1]) }, nil},
+		{"it leaves the list", func() error { return setKey(2, "d1") }, nil},
+		{"and does not come back", func() error { return setKey(2, "d1", keyIDs[1]) }, store.ErrNotFound},
+		{"devices of a key of all orgs", func() error { return setKey(3, "d1") }, store.ErrInvalid},
+		{"absent key", func() error { return setKey(5) }, store.ErrNotFound},
+		{"delete key", func() error { return c.DeleteAPIKey(ctx, keyIDs[0]) }, nil},
+		{"delete key again", func() error { return c.DeleteAPIKey(ctx, keyIDs[0]) }, store.ErrNotFound},
+		{"get it", func() error { _, err := c.APIKey(ctx, keyIDs[0]); return err }, store.ErrNotFound},
+		{"device with its id", func() error { return device("acme", keyIDs[0], "") }, nil},
+
 		{"retire d2", func() error { return set("d2", "", store.DeviceDeleted) }, nil},
 		{"org with users", func() error { return c.DeleteOrganization(ctx, "beta") }, store.ErrConflict},
 		{"promote", func() error { return c.UpdateUser(ctx, store.User{ID: "u1", Role: store.RoleCompanyAdmin}) }, nil},
+		{"org with keys", func() error { return c.DeleteOrganization(ctx, "beta") }, store.ErrConflict},
+		{"delete the last key", func() error { return c.DeleteAPIKey(ctx, keyIDs[4]) }, nil},
 		{"org with deleted devices", func() error { return c.DeleteOrganization(ctx, "beta") }, nil},
 		{"its id again", func() error { return c.CreateOrganization(ctx, store.Organization{ID: "beta", Name: "B"}) }, store.ErrConflict},
 		{"delete user", func() error { return c.DeleteUser(ctx, "u1") }, nil},
@@ -161,6 +263,9 @@ func testCatalogRules(t *testing.T, c Catalog) {
 	}
 	var seen []string
 	must(t, c.AllPorts(ctx, func(p store.Port) error { seen = append(seen, fmt.Sprintf("%s/%d", p.DeviceID, p.Number)); return nil }))
+	if k, err := c.APIKey(ctx, keyIDs[2]); err != nil || k.Name != "renamed" || k.OrgID != "acme" || !slices.Equal(k.DeviceIDs, []string{"d1"}) || !slices.Equal(k.Scopes, []store.Scope{store.ScopeRead}) || k.CreatedAt.IsZero() {
+		t.Errorf("key: %+v, %v", k, err)
+	}
 	if want := []string{"d1/1", "d1/3"}; !reflect.DeepEqual(seen, want) {
 		t.Errorf("ports of what is not deleted: %v, want %v", seen, want)
 	}
@@ -196,11 +301,11 @@ func testCatalogModel(t *testing.T, open func(testing.TB, string) Catalog) {
 func catalogStep(t *testing.T, rnd *rand.Rand, step int, c Catalog, m *catalogModel) {
 	t.Helper()
 	ctx := t.Context()
-	orgs, names := []string{"a", "b", "c", "d"}, []string{"n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9", "n10", "n11", "n12"}
+	orgs, names := []string{"a", "b", "c", "d"}, []string{"n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9", "n10", "n11", "n12", keyIDs[0], keyIDs[1], keyIDs[2]}
 	at := milli(int64(step))
 	var got, want error
 	what := ""
-	switch rnd.IntN(12) {
+	switch rnd.IntN(15) {
 	case 0:
 		o := store.Organization{ID: pick(rnd, orgs), Name: fmt.Sprint(step), CreatedAt: at}
 		what, got, want = "create org", c.CreateOrganization(ctx, o), m.createOrg(o)
@@ -243,6 +348,7 @@ func catalogStep(t *testing.T, rnd *rand.Rand, step int, c Catalog, m *catalogMo
 		what, got, want = "delete port", c.DeletePort(ctx, id, n), m.deletePort(id, n)
 	case 10:
 		u := store.User{ID: pick(rnd, names), Email: pick(rnd, []string{"A@x.org", "a@X.org", "b@x.org", "B@x.org"}), Role: store.RoleViewer, OrgID: pick(rnd, orgs), CreatedAt: at}
+		withLink(rnd, &u, at)
 		what, got, want = "create user", c.CreateUser(ctx, u), m.createUser(u)
 	case 11:
 		id := pick(rnd, names)
@@ -250,12 +356,49 @@ func catalogStep(t *testing.T, rnd *rand.Rand, step int, c Catalog, m *catalogMo
 			what, got, want = "delete user", c.DeleteUser(ctx, id), m.deleteUser(id)
 			break
 		}
-		u := store.User{ID: id, Role: store.RoleOrgAdmin, OrgID: pick(rnd, orgs), PasswordHash: fmt.Sprint(step)}
+		u := store.User{ID: id, Role: store.RoleOrgAdmin, OrgID: pick(rnd, orgs), PasswordHash: fmt.Sprint(step), Name: fmt.Sprint(step), PasswordChangedAt: at}
+		withLink(rnd, &u, at)
 		what, got, want = "update user", c.UpdateUser(ctx, u), m.updateUser(u)
+	case 12, 13:
+		k := store.APIKey{
+			ID: pick(rnd, keyIDs[:]), Name: fmt.Sprint(step), Scopes: []store.Scope{pick(rnd, store.Scopes()[:3])}, CreatedBy: fmt.Sprint(step),
+			SecretHash: fmt.Append(nil, step), CreatedAt: at,
+		}
+		if rnd.IntN(4) > 0 {
+			k.OrgID = pick(rnd, orgs)
+		}
+		if k.OrgID != "" && rnd.IntN(3) == 0 {
+			k.DeviceIDs = listOf(rnd, names)
+		}
+		if rnd.IntN(2) == 0 {
+			k.ExpiresAt = &at
+		}
+		if rnd.IntN(2) == 0 {
+			what, got, want = "create key", c.CreateAPIKey(ctx, k), m.createKey(k)
+		} else {
+			what, got, want = "update key", c.UpdateAPIKey(ctx, k), m.updateKey(k)
+		}
+	case 14:
+		id := pick(rnd, keyIDs[:])
+		what, got, want = "delete key", c.DeleteAPIKey(ctx, id), m.deleteKey(id)
 	}
 	if kind(got) != want {
 		t.Fatalf("step %d: %s: %v, want %v", step, what, got, want)
 	}
+}
+
+// withLink gives u one of three links, or none.
+func withLink(rnd *rand.Rand, u *store.User, at time.Time) {
+	if n := rnd.IntN(6); n < 3 {
+		u.LinkHash, u.LinkExpires = []byte{byte(n)}, at
+	}
+}
+
+// listOf answers one or two names, ascending.
+func listOf(rnd *rand.Rand, names []string) []string {
+	list := []string{pick(rnd, names), pick(rnd, names)}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 func milli(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"maps"
 	"math/rand/v2"
 	"reflect"
@@ -17,6 +18,7 @@ type catalogModel struct {
 	users   map[string]store.User
 	devices map[string]*store.Device
 	ports   map[string]map[uint16]store.Port
+	keys    map[string]store.APIKey
 	uids    map[uint32]bool
 	lastUID uint32
 }
@@ -24,7 +26,7 @@ type catalogModel struct {
 func newCatalogModel() *catalogModel {
 	return &catalogModel{
 		orgs: map[string]store.Organization{}, users: map[string]store.User{}, devices: map[string]*store.Device{},
-		ports: map[string]map[uint16]store.Port{}, uids: map[uint32]bool{},
+		ports: map[string]map[uint16]store.Port{}, keys: map[string]store.APIKey{}, uids: map[uint32]bool{},
 	}
 }
 
@@ -55,6 +57,11 @@ func (m *catalogModel) deleteOrg(id string) error {
 			return store.ErrConflict
 		}
 	}
+	for _, k := range m.keys {
+		if k.OrgID == id {
+			return store.ErrConflict
+		}
+	}
 	delete(m.orgs, id)
 	return nil
 }
@@ -65,7 +72,8 @@ func (m *catalogModel) taken(name, owner string) bool {
 			return true
 		}
 	}
-	return false
+	_, key := m.keys[name]
+	return key
 }
 
 func (m *catalogModel) createDevice(d store.Device) (*store.Device, error) {
@@ -129,6 +137,9 @@ func (m *catalogModel) createUser(u store.User) error {
 	if _, ok := m.orgs[u.OrgID]; !ok {
 		return store.ErrNotFound
 	}
+	if m.linked(u) {
+		return store.ErrConflict
+	}
 	m.users[u.ID] = u
 	return nil
 }
@@ -141,9 +152,22 @@ func (m *catalogModel) updateUser(u store.User) error {
 	if _, ok := m.orgs[u.OrgID]; !ok {
 		return store.ErrNotFound
 	}
-	was.Role, was.OrgID, was.PasswordHash = u.Role, u.OrgID, u.PasswordHash
-	m.users[u.ID] = was
+	if m.linked(u) {
+		return store.ErrConflict
+	}
+	u.Email, u.CreatedAt = was.Email, was.CreatedAt
+	m.users[u.ID] = u
 	return nil
+}
+
+// linked reports whether the link of u is another's.
+func (m *catalogModel) linked(u store.User) bool {
+	for _, o := range m.users {
+		if o.ID != u.ID && len(u.LinkHash) > 0 && bytes.Equal(o.LinkHash, u.LinkHash) {
+			return true
+		}
+	}
+	return false
 }
 
 func (m *catalogModel) deleteUser(id string) error {
@@ -154,6 +178,51 @@ func (m *catalogModel) deleteUser(id string) error {
 	return nil
 }
 
+// listed reports whether a key of an organization may list the devices.
+func (m *catalogModel) listed(orgID string, ids, before []string) bool {
+	for _, id := range ids {
+		d := m.devices[id]
+		if !slices.Contains(before, id) && (d == nil || d.OrgID != orgID || d.State == store.DeviceDeleted) {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *catalogModel) createKey(k store.APIKey) error {
+	if m.taken(k.ID, "") {
+		return store.ErrConflict
+	}
+	if _, ok := m.orgs[k.OrgID]; !ok && k.OrgID != "" || !m.listed(k.OrgID, k.DeviceIDs, nil) {
+		return store.ErrNotFound
+	}
+	m.keys[k.ID] = k
+	return nil
+}
+
+func (m *catalogModel) updateKey(k store.APIKey) error {
+	was, ok := m.keys[k.ID]
+	switch {
+	case !ok:
+		return store.ErrNotFound
+	case was.OrgID == "" && k.DeviceIDs != nil:
+		return store.ErrInvalid
+	case !m.listed(was.OrgID, k.DeviceIDs, was.DeviceIDs):
+		return store.ErrNotFound
+	}
+	was.Name, was.ExpiresAt, was.DeviceIDs = k.Name, k.ExpiresAt, k.DeviceIDs
+	m.keys[k.ID] = was
+	return nil
+}
+
+func (m *catalogModel) deleteKey(id string) error {
+	if _, ok := m.keys[id]; !ok {
+		return store.ErrNotFound
+	}
+	delete(m.keys, id)
+	return nil
+}
+
 // compare walks every list of c in pages of a random size.
 func (m *catalogModel) compare(t *testing.T, rnd *rand.Rand, c Catalog) {
 	t.Helper()
@@ -161,14 +230,34 @@ func (m *catalogModel) compare(t *testing.T, rnd *rand.Rand, c Catalog) {
 
 	orgs := pages(t, size, func(p store.Page) ([]store.Organization, error) { return c.ListOrganizations(ctx, p) }, func(o store.Organization) string { return o.ID })
 	same(t, "organizations", orgs, sorted(m.orgs, nil))
-	users := pages(t, size, func(p store.Page) ([]store.User, error) { return c.ListUsers(ctx, p) }, func(u store.User) string { return u.ID })
-	same(t, "users", users, sorted(m.users, nil))
+	org := pick(rnd, []string{"", "a", "b", "zz"})
+	users := pages(t, size, func(p store.Page) ([]store.User, error) {
+		return c.ListUsers(ctx, store.UserFilter{OrgID: org, Page: p})
+	}, func(u store.User) string { return u.ID })
+	same(t, "users", users, sorted(m.users, func(u store.User) bool { return org == "" || u.OrgID == org }))
+	keys := pages(t, size, func(p store.Page) ([]store.APIKey, error) {
+		return c.ListAPIKeys(ctx, store.APIKeyFilter{OrgID: org, Page: p})
+	}, func(k store.APIKey) string { return k.ID })
+	same(t, "API keys", keys, sorted(m.keys, func(k store.APIKey) bool { return org == "" || k.OrgID == org }))
+	for n := range 3 {
+		var got, want []string
+		for _, u := range sorted(m.users, func(u store.User) bool { return bytes.Equal(u.LinkHash, []byte{byte(n)}) }) {
+			want = append(want, u.ID)
+		}
+		u, err := c.UserByLink(ctx, []byte{byte(n)})
+		if err == nil {
+			got = append(got, u.ID)
+		} else if kind(err) != store.ErrNotFound {
+			t.Fatal(err)
+		}
+		same(t, "user by link", got, want)
+	}
 
 	devices := map[string]store.Device{}
 	for id, d := range m.devices {
 		devices[id] = *d
 	}
-	f := store.DeviceFilter{OrgID: pick(rnd, []string{"", "a", "b", "zz"}), IncludeDeleted: rnd.IntN(2) == 0}
+	f := store.DeviceFilter{OrgID: org, IncludeDeleted: rnd.IntN(2) == 0}
 	list := pages(t, size, func(p store.Page) ([]store.Device, error) { f.Page = p; return c.ListDevices(ctx, f) }, func(d store.Device) string { return d.ID })
 	same(t, "devices", list, sorted(devices, func(d store.Device) bool {
 		return (f.OrgID == "" || d.OrgID == f.OrgID) && (f.IncludeDeleted || d.State != store.DeviceDeleted)

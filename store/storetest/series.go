@@ -37,14 +37,42 @@ func RunSeries(t *testing.T, open func(t testing.TB, dir string) store.SeriesSto
 	}
 }
 
+const (
+	recoverAgain  = 20 * time.Millisecond
+	recoverWithin = time.Minute
+)
+
 func seriesLog() store.LogID { return store.LogID{1, 2, 3, 15: 9} }
 
 // openSeries opens a store and binds it to a log with plenty of records.
 func openSeries(t testing.TB, open func(testing.TB, string) store.SeriesStore, dir string) store.SeriesStore {
 	t.Helper()
 	s := open(t, dir)
-	must(t, s.Bind(store.Bounds{Log: seriesLog(), Head: math.MaxInt64}))
+	bindSeries(t, s, store.Bounds{Log: seriesLog(), Head: math.MaxInt64})
 	return s
+}
+
+// bindSeries binds a store and lets it finish what a crash left half done, as a
+// writer does before its first batch.
+func bindSeries(t testing.TB, s store.SeriesStore, b store.Bounds) {
+	t.Helper()
+	must(t, s.Bind(b))
+	ctx, cancel := context.WithTimeout(context.Background(), recoverWithin)
+	defer cancel()
+	for {
+		commit, err := s.Recover(ctx)
+		if err == nil {
+			if commit != nil {
+				must(t, commit())
+			}
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("the store does not recover: %v", err)
+		case <-time.After(recoverAgain):
+		}
+	}
 }
 
 func at(s string) int64 {

@@ -117,8 +117,12 @@ func testSeriesTraces(t *testing.T, open func(testing.TB, string) store.SeriesSt
 				q := store.Scan{Series: []store.Series{sr}, From: -1 << 60, To: 1 << 60, Limit: 1 << 20}
 				got, err := s.Scan(context.Background(), q)
 				must(t, err)
-				if !slices.Equal(got, m.scan(q)) {
-					t.Fatalf("rows of %v differ", sr)
+				if want := m.scan(q); !slices.Equal(got, want) {
+					i := 0
+					for i < min(len(got), len(want)) && got[i] == want[i] {
+						i++
+					}
+					t.Fatalf("rows of %v differ from row %d on; %d rows, want %d: %v, want %v", sr, i, len(got), len(want), got[i:min(len(got), i+3)], want[i:min(len(want), i+3)])
 				}
 			}
 			stored, duplicate, err := s.Totals(context.Background())

@@ -8,10 +8,12 @@ import { admin, Server } from './server.mjs';
 const { chromium } = createRequire(process.env.NODE_MODULES + '/')('playwright-core');
 const flags = '--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
 const secret = 'a-secret-of-the-test';
+const plain = 'box.test'; // by plain http no secure origin, as a box in a plant is asked
 const shots = process.env.SHOTS;
 
 const server = new Server(process.env.TIDEGATE_BIN);
 let browser;
+const others = []; // servers
 const steps = [];
 let complaints = []; // of the browser's console
 
@@ -30,12 +32,17 @@ function quiet(...allowed) {
 }
 
 async function open(options) {
-  const page = await browser.newPage(options);
+  const page = await watched(await (await browser.newContext(options)).newPage());
+  await page.goto(server.base);
+  return page;
+}
+
+/** watched takes what a page complains of. */
+async function watched(page) {
   page.setDefaultTimeout(10_000);
   page.on('console', (m) => { if (['error', 'warning'].includes(m.type())) complaints.push(m.text()); });
   page.on('pageerror', (e) => complaints.push(String(e.stack)));
   page.on('dialog', (d) => { complaints.push('dialog ' + d.message()); d.dismiss(); });
-  await page.goto(server.base);
   return page;
 }
 
@@ -55,7 +62,7 @@ const seesText = (locator, text) => locator.filter({ hasText: text }).first().wa
 try {
   await server.init();
   await server.start();
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: flags.split(' ') });
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: [...flags.split(' '), `--host-resolver-rules=MAP ${plain} 127.0.0.1`] });
   const page = await open({ viewport: { width: 1400, height: 900 }, colorScheme: 'dark', reducedMotion: 'reduce' });
 
   await step('a wrong password is told in words', async () => {
@@ -181,19 +188,162 @@ try {
     quiet();
   });
 
-  await step('logging out ends it', async () => {
-    await page.getByRole('button', { name: 'Log out' }).click();
-    await page.locator('#email').waitFor();
-    assert.equal(await page.evaluate(() => sessionStorage.length), 0);
-    await page.reload();
-    await page.locator('#email').waitFor();
+  await step('another tab is logged in too, and so is one that was restored without its token', async () => {
+    const tab = await watched(await page.context().newPage());
+    await tab.goto(server.base + '/?device=d1');
+    await seesText(tile(tab, 'Voltage'), '198.5');
+    await tab.evaluate(() => sessionStorage.clear());
+    await tab.reload();
+    await seesText(tile(tab, 'Voltage'), '198.5');
+    assert.ok(!await tab.evaluate(() => document.cookie + JSON.stringify(localStorage)).then((s) => s.includes('tgr_')), 'a script sees the refresh token');
+    await tab.close();
     quiet();
   });
+
+  await step('logging out ends it, in every tab', async () => {
+    const tab = await watched(await page.context().newPage());
+    await tab.goto(server.base + '/?device=d1');
+    await seesText(tile(tab, 'Voltage'), '198.5');
+    const gone = page.waitForResponse((r) => r.url().endsWith('/auth/logout'));
+    await page.getByRole('button', { name: 'Log out' }).click();
+    assert.equal((await gone).status(), 204);
+    for (const p of [page, tab]) {
+      await p.locator('#email').waitFor();
+      assert.equal(await p.evaluate(() => sessionStorage.length), 0);
+      await p.reload();
+      await p.locator('#email').waitFor();
+    }
+    assert.deepEqual((await page.context().cookies()).filter((c) => c.name === 'tidegate_refresh'), []);
+    assert.equal((await server.cli(['user', 'sessions', admin.email])).items.length, 1, 'the phone is left');
+    quiet('WebSocket connection', '401'); // the server may be the first to close, and what a tab still asks for is refused
+  });
+
+  await people(browser);
 } catch (e) {
+  for (const s of others) console.error('another server:\n' + s.log.slice(-3000));
   console.error(`not ok ${steps.length + 1}:`, e);
   console.error('console:', complaints, '\nserver:\n' + server.log.slice(-3000));
   process.exitCode = 1;
 } finally {
   await browser?.close();
-  await server.remove();
+  for (const s of [server, ...others]) await s.remove();
+}
+
+/** people tries the first user, an invitation, and a login that lasts. */
+async function people(browser) {
+  const insecure = 'Cross-Origin-Opener-Policy header has been ignored'; // Chromium says so of any page by plain http
+  const box = new Server(process.env.TIDEGATE_BIN, { TIDEGATE_AUTH_ACCESS_TOKEN_TTL: '10s' });
+  others.push(box);
+  await box.folder();
+  await box.start();
+  const elsewhere = (/** @type {string} */ url) => url.replace('127.0.0.1', plain);
+  const printed = /http:\S+#setup=[0-9a-z]+/.exec(box.log)?.[0];
+  assert.ok(printed, 'the server prints no link: ' + box.log);
+  const link = elsewhere(printed);
+  const base = elsewhere(box.base);
+  const context = await browser.newContext({ viewport: { width: 1000, height: 800 }, colorScheme: 'dark' });
+  const page = await watched(await context.newPage());
+  const refreshes = [];
+  context.on('response', (r) => { if (r.url().endsWith('/auth/refresh')) refreshes.push(r.status()); });
+
+  await step('the setup link makes the first user, once', async () => {
+    await page.goto(link);
+    await seesText(page.locator('h1'), 'Welcome');
+    assert.equal(new URL(page.url()).hash, '', 'the secret stays in the address');
+    assert.deepEqual(await page.evaluate(lowContrast), []);
+    await shot(page, 'setup');
+    await page.fill('#email', admin.email);
+    await page.fill('#password', admin.password);
+    await page.fill('#again', admin.password + '!');
+    await page.keyboard.press('Enter');
+    await seesText(page.getByRole('alert'), 'The passwords differ.');
+    await page.fill('#again', admin.password);
+    await page.keyboard.press('Enter');
+    await seesText(page.locator('.welcome'), 'tidegate device add');
+    const late = await watched(await browser.newPage());
+    await late.goto(link);
+    await late.fill('#email', 'eve@example.org');
+    await late.fill('#password', admin.password);
+    await late.fill('#again', admin.password);
+    await late.keyboard.press('Enter');
+    await seesText(late.getByRole('alert'), 'There is a user already');
+    await late.close();
+    quiet('409', insecure);
+  });
+
+  await step('a reload keeps the login, and the page renews it by itself, in two tabs', async () => {
+    await page.reload();
+    await page.locator('.welcome').waitFor();
+    await box.cli(['org', 'add', '--id', 'acme', '--name', 'Acme']);
+    await box.cli(['device', 'add', '--org', 'acme', '--id', 'd1', '--secret', secret, '--ports', '1']);
+    const tab = await watched(await context.newPage());
+    await tab.goto(base + '/?device=d1');
+    await page.goto(base + '/?device=d1');
+    assert.equal(await page.evaluate(() => isSecureContext), false);
+    const sockets = [page, tab].map((p) => { const all = []; p.on('websocket', (w) => all.push(w)); return all; });
+    const deadline = Date.now() + 60_000;
+    while (refreshes.length < 4) { // by then the first token has been over for long
+      assert.ok(Date.now() < deadline, `${refreshes.length} refreshes`);
+      await page.waitForTimeout(100);
+    }
+    await box.publish('d1', secret, { readings: [{ port: 1, value: 7.25 }] });
+    for (const p of [page, tab]) {
+      await seesText(p.locator('.tile'), '7.25');
+      await seesText(p.locator('.top .state'), 'live');
+    }
+    assert.deepEqual(refreshes.filter((s) => s !== 200), []);
+    assert.ok(sockets.every((all) => all.length <= 2), 'a new token breaks the live connection');
+    assert.equal((await box.cli(['user', 'sessions', admin.email])).items.length, 1, 'tabs share a session');
+    await tab.close();
+    quiet(insecure);
+  });
+
+  await step('reloads in the middle of a refresh do not end the session', async () => {
+    const before = refreshes.length;
+    for (let i = 0; i < 6; i++) {
+      await page.evaluate(() => sessionStorage.clear()).catch(() => {}); // the page may be on its way
+      const asked = page.waitForRequest((r) => r.url().endsWith('/auth/refresh'));
+      await page.reload({ waitUntil: 'commit' });
+      if (i % 2) await asked.catch(() => {}); else asked.catch(() => {}); // before the request, and while it is out
+    }
+    await seesText(page.locator('.tile'), '7.25');
+    await seesText(page.locator('.top .state'), 'live');
+    assert.deepEqual(refreshes.slice(before).filter((s) => s !== 200), []);
+    assert.equal((await box.cli(['user', 'sessions', admin.email])).items.length, 1);
+    quiet(insecure);
+  });
+
+  await step('an invitation lets a viewer choose a password', async () => {
+    const { link } = await box.cli(['user', 'add', '--email', 'bob@example.org', '--role', 'viewer', '--org', 'acme']);
+    const guest = await watched(await browser.newPage({ viewport: { width: 360, height: 740 }, colorScheme: 'light' }));
+    await guest.goto(elsewhere(link));
+    await seesText(guest.locator('h1'), 'Choose a password');
+    assert.deepEqual(await guest.evaluate(lowContrast), []);
+    await shot(guest, 'accept');
+    await guest.fill('#password', 'bobs own password');
+    await guest.fill('#again', 'bobs own password');
+    await guest.keyboard.press('Enter');
+    await guest.getByRole('option', { name: 'd1' }).waitFor();
+    await guest.goto(elsewhere(link)); // the same document: only the hash changes
+    await guest.fill('#password', 'another password');
+    await guest.fill('#again', 'another password');
+    await guest.keyboard.press('Enter');
+    await seesText(guest.getByRole('alert'), 'This link is not good, or not any more');
+    await guest.getByRole('button', { name: 'Log in with a password instead' }).click();
+    await guest.getByRole('option', { name: 'd1' }).waitFor();
+    await guest.close();
+    quiet('401', insecure);
+  });
+
+  await step('an administrator who logs somebody out is noticed', async () => {
+    await box.cli(['user', 'logout', admin.email]);
+    await page.locator('#email').waitFor();
+    await seesText(page.getByRole('alert'), 'Your session has ended. Log in again.');
+    await page.fill('#email', admin.email);
+    await page.fill('#password', admin.password);
+    await page.keyboard.press('Enter');
+    await seesText(page.locator('.tile'), '7.25');
+    quiet('401', 'WebSocket connection', insecure);
+  });
+  await context.close();
 }

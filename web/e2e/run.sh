@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks the page: types, units, and the whole of it in Chromium against a real
-# server. Node modules go to .cache/npm, which git ignores.
+# Checks the page, and that of the API's description: types, units, and the whole
+# of it in Chromium against a real server. Node modules go to .cache/npm, which git ignores.
 #   TIDEGATE_BIN  the program (built when unset)
 #   CHROMIUM      the browser (default /usr/bin/chromium)
 #   SHOTS         a folder for screenshots (none when unset)
@@ -19,3 +19,4 @@ if [ -z "${TIDEGATE_BIN:-}" ]; then
   go build -o "$TIDEGATE_BIN" .
 fi
 TIDEGATE_BIN=$TIDEGATE_BIN NODE_MODULES=$cache node web/e2e/page.mjs
+TIDEGATE_BIN=$TIDEGATE_BIN NODE_MODULES=$cache node web/e2e/docs.mjs

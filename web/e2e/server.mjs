@@ -11,9 +11,13 @@ export const admin = { email: 'ann@example.org', password: 'correct horse batter
 
 /** Server is one data folder and the process that serves it. */
 export class Server {
-  /** @param {string} bin */
-  constructor(bin) {
+  /**
+   * @param {string} bin
+   * @param {Record<string, string>} [env] settings
+   */
+  constructor(bin, env = {}) {
     this.bin = bin;
+    this.env = env;
     this.log = '';
     this.listen = { http: '127.0.0.1:0', mqtt: '127.0.0.1:0' };
   }
@@ -26,15 +30,19 @@ export class Server {
     return stdout ? JSON.parse(stdout) : null;
   }
 
+  /** folder makes an empty data folder. */
+  async folder() { this.dir = await mkdtemp(join(tmpdir(), 'page-')); }
+
+  /** init makes a folder with its first user. */
   async init() {
-    this.dir = await mkdtemp(join(tmpdir(), 'page-'));
+    await this.folder();
     await this.cli(['init', '--admin-email', admin.email, '--admin-password-stdin'], admin.password + '\n');
   }
 
   /** start serves, on the same ports as before, and answers when it is ready. */
   async start() {
     const { TIDEGATE_BIN: _, ...rest } = process.env; // not a setting: the server would warn
-    const env = { ...rest, TIDEGATE_HTTP_LISTEN: this.listen.http, TIDEGATE_MQTT_LISTEN: this.listen.mqtt };
+    const env = { ...rest, ...this.env, TIDEGATE_HTTP_LISTEN: this.listen.http, TIDEGATE_MQTT_LISTEN: this.listen.mqtt };
     this.process = spawn(this.bin, ['serve', '--data', this.dir], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const out of [this.process.stdout, this.process.stderr]) out.on('data', (b) => { this.log += b; });
     this.ended = new Promise((done) => this.process.once('exit', done));

@@ -4,6 +4,7 @@ import { mock, test } from 'node:test';
 import { age, bytes, count, decimals, exact, short, value } from '../static/format.js';
 import { Live } from '../static/live.js';
 import { align, Series } from '../static/series.js';
+import { exclusively } from '../static/turns.js';
 
 const plain = (s) => s.replaceAll('\u202f', ' ');
 
@@ -117,5 +118,38 @@ test('the live connection comes back, later each time', () => {
     assert.ok(made.at(-1).closed);
   } finally {
     mock.timers.reset();
+  }
+});
+
+test('tabs take turns without web locks, also after one that was left in the middle', async () => {
+  const kept = new Map();
+  const before = [globalThis.navigator, globalThis.localStorage];
+  const put = (name, value) => Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
+  put('navigator', {});
+  put('localStorage', { getItem: (k) => kept.get(k) ?? null, setItem: (k, v) => kept.set(k, v), removeItem: (k) => kept.delete(k) });
+  try {
+    let inside = 0;
+    let done = 0;
+    const turn = async () => {
+      assert.equal(++inside, 1, 'two at once');
+      await new Promise((next) => setTimeout(next, 5));
+      inside--;
+      return ++done;
+    };
+    const answers = await Promise.all(Array.from({ length: 5 }, () => exclusively('x', turn)));
+    assert.deepEqual(answers.sort(), [1, 2, 3, 4, 5]);
+    await assert.rejects(exclusively('x', async () => { throw new Error('no'); }), /no/);
+    assert.equal(kept.size, 0);
+
+    kept.set('x', `gone ${Date.now() + 300}`); // by a page that was reloaded in its turn
+    const begin = Date.now();
+    await exclusively('x', turn);
+    assert.ok(Date.now() - begin >= 250, 'it did not wait for the other');
+    kept.set('x', `future ${Date.now() + 3_600_000}`); // by a clock that was put back since
+    await exclusively('x', turn);
+    assert.equal(done, 7);
+  } finally {
+    put('navigator', before[0]);
+    put('localStorage', before[1]);
   }
 });

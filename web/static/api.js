@@ -11,12 +11,12 @@
  *   max: number}} Aggregate
  * @typedef {{received: number, stored: number, duplicate: number, rejected: number, pending: number,
  *   shed: number}} Ledger
- * @typedef {{ready: boolean, version: string, store: string, mqtt: string, connections: number, devices: number,
+ * @typedef {{ready: boolean, whole: boolean, version: string, store: string, mqtt: string, connections: number, devices: number,
  *   ledger: Ledger, log: {depth: number, bytes: number, maxBytes: number, etaSeconds?: number},
  *   warnings?: string[]}} Status
  * @typedef {{id: string, reason: string, detail: string, orgId: string, deviceId: string, port?: string,
  *   receivedAt: string}} DeadLetter
- * @typedef {{accessToken: string, expiresAt: string, user?: {email: string}}} Login
+ * @typedef {{accessToken: string, expiresAt: string, user: {email: string}}} Login
  */
 
 /** Problem is an answer that is not a success; status 0: there was none. */
@@ -39,26 +39,44 @@ const TIMEOUT_MS = 20_000;
 export class Api {
   /**
    * @param {() => string} token
-   * @param {() => void} onDenied called when the server takes the token no more
+   * @param {(token: string) => Promise<boolean>} renew called when the server takes a token no more; it answers
+   *   whether there is another one to try
    */
-  constructor(token, onDenied) {
+  constructor(token, renew) {
     this.token = token;
-    this.onDenied = onDenied;
+    this.renew = renew;
     /** skew is how far the server's clock is ahead of this one, in ms; small differences count as none. */
     this.skew = 0;
   }
 
   /**
+   * @typedef {{method?: string, query?: Record<string, string|number|(string|number)[]>, body?: object,
+   *   keepalive?: boolean}} Request
    * @param {string} path below /api/v1
-   * @param {{method?: string, query?: Record<string, string|number|(string|number)[]>, body?: object}} [o]
+   * @param {Request} [o]
    * @returns {Promise<any>}
    */
-  async call(path, { method = 'GET', query = {}, body } = {}) {
+  async call(path, o) {
+    const token = this.token();
+    try {
+      return await this.#once(path, token, o);
+    } catch (e) {
+      if (!token || /** @type {Problem} */ (e).status !== 401 || !await this.renew(token)) throw e;
+    }
+    return this.#once(path, this.token(), o);
+  }
+
+  /**
+   * @param {string} path
+   * @param {string} token empty: none
+   * @param {Request} [o]
+   * @returns {Promise<any>}
+   */
+  async #once(path, token, { method = 'GET', query = {}, body, keepalive } = {}) {
     const params = new URLSearchParams();
     for (const [key, v] of Object.entries(query)) {
       for (const one of Array.isArray(v) ? v : [v]) params.append(key, String(one));
     }
-    const token = this.token();
     /** @type {Record<string, string>} */
     const headers = { Accept: 'application/json' };
     if (token) headers.Authorization = 'Bearer ' + token;
@@ -66,7 +84,7 @@ export class Api {
     let answer;
     try {
       answer = await fetch('/api/v1' + path + (params.size ? '?' + params : ''), {
-        method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(TIMEOUT_MS), cache: 'no-store',
+        method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(TIMEOUT_MS), cache: 'no-store', keepalive,
       });
       const ahead = Date.parse(answer.headers.get('Date') || '') - Date.now();
       this.skew = Math.abs(ahead) > 3_000 ? ahead : 0;
@@ -75,7 +93,6 @@ export class Api {
       throw new Problem(0, 'The server does not answer.');
     }
     const problem = await answer.json().catch(() => ({}));
-    if (answer.status === 401 && token && token === this.token()) this.onDenied();
     throw new Problem(answer.status, problem.detail || problem.title || `The server answered ${answer.status}.`,
       Number(answer.headers.get('Retry-After')) || undefined);
   }
@@ -86,7 +103,39 @@ export class Api {
    * @returns {Promise<Login>}
    */
   login(email, password) {
-    return this.call('/auth/login', { method: 'POST', body: { email, password } });
+    return this.#once('/auth/login', '', { method: 'POST', body: { email, password, cookie: true } });
+  }
+
+  /**
+   * refresh gets the next token by the cookie. The answer changes the cookie,
+   * also when the page is left meanwhile.
+   * @returns {Promise<Login>}
+   */
+  refresh() { return this.#once('/auth/refresh', '', { method: 'POST', keepalive: true }); }
+
+  /**
+   * logout ends the session that the cookie is of.
+   * @returns {Promise<void>}
+   */
+  logout() { return this.#once('/auth/logout', '', { method: 'POST', keepalive: true }); }
+
+  /**
+   * @param {string} token of the setup link
+   * @param {string} email
+   * @param {string} password
+   * @returns {Promise<Login>}
+   */
+  setup(token, email, password) {
+    return this.#once('/setup', '', { method: 'POST', body: { token, email, password, cookie: true } });
+  }
+
+  /**
+   * @param {string} token of an invitation or a reset link
+   * @param {string} password
+   * @returns {Promise<Login>}
+   */
+  accept(token, password) {
+    return this.#once('/auth/accept', '', { method: 'POST', body: { token, password, cookie: true } });
   }
 
   /** @returns {Promise<Status>} */

@@ -6,14 +6,17 @@ import { Device } from './device.js';
 import { Devices } from './devices.js';
 import { NoDevices } from './empty.js';
 import { Header } from './header.js';
-import { Login } from './login.js';
+import { ByLink, Login } from './login.js';
 import { devices, start } from './pulse.js';
 import { Rejections } from './rejections.js';
-import { session } from './session.js';
+import { begin, session } from './session.js';
 import { deviceId, follow, narrow, showDevice } from './state.js';
+import { followLink, way } from './way.js';
 
 function App() {
-  return session.value ? html`<${Main} />` : html`<${Login} />`;
+  if (way.value) return html`<${ByLink} key=${way.value.token} />`;
+  if (session.value === undefined) return null; // in a moment it is known
+  return session.value ? html`<${Main} key=${session.value.email} />` : html`<${Login} />`;
 }
 
 function Main() {
@@ -52,6 +55,8 @@ function onKey(e) {
   }
 }
 
+followLink();
+begin();
 follow();
 addEventListener('keydown', onKey);
 render(html`<${App} />`, /** @type {HTMLElement} */ (document.getElementById('app')));

@@ -46,6 +46,7 @@ function Link() {
 }
 
 function Ledger() {
+  if (status.value && !status.value.whole) return null; // the box's figures are not this caller's
   const l = status.value?.ledger;
   const cell = (/** @type {string} */ name, /** @type {number | undefined} */ n, /** @type {string} */ why, sign = '', tone = '') => html`
     <div class=${tone} title=${why + (n === undefined ? '' : ` Exactly ${count(n)}.`)}>
@@ -64,7 +65,7 @@ function Ledger() {
 
 function Log() {
   const log = status.value?.log;
-  if (!log) return null;
+  if (!log || !status.value?.whole) return null;
   const full = log.maxBytes > 0 ? log.bytes / log.maxBytes : 0;
   const eta = log.etaSeconds ? `, drained in ${Math.ceil(log.etaSeconds)} s` : '';
   return html`

@@ -64,6 +64,11 @@ export class Live {
     };
   }
 
+  /** renew tells the server of another token: it closes what holds one that ended. */
+  renew() {
+    if (this.state === 'live') this.socket?.send(JSON.stringify({ type: 'auth', token: this.token() }));
+  }
+
   /** stop ends the connection for good. */
   stop() {
     clearTimeout(this.timer);

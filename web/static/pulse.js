@@ -1,6 +1,6 @@
 // The pulse of the server: how it is, which devices there are, who came and
 // went, what was rejected.
-import { batch, computed, signal } from '@preact/signals';
+import { batch, computed, effect, signal } from '@preact/signals';
 import { Live } from './live.js';
 import { api, session } from './session.js';
 import { addLetters, addLive } from './rejections.js';
@@ -35,7 +35,7 @@ export const link = computed(() => {
 /** liveUrl is where the live connections go. */
 export const liveUrl = () => location.origin.replace(/^http/, 'ws') + '/api/v1/live';
 
-/** Connections that want to know when the server answers again. */
+/** Connections that want to know when the server answers again, or there is another token. */
 const doubtful = new Set(/** @type {Live[]} */ ([]));
 
 /**
@@ -87,8 +87,13 @@ export function start() {
   };
   document.addEventListener('visibilitychange', wake);
   addEventListener('online', wake);
+  const token = computed(() => session.value?.token);
+  const unrenew = effect(() => {
+    if (token.value) for (const l of doubtful) l.renew();
+  });
   return () => {
     ended = true;
+    unrenew();
     timers.forEach(clearTimeout);
     unheal();
     events.stop();
@@ -108,7 +113,7 @@ async function askStatus() {
     const seconds = (at - asked) / 1000;
     const wasSilent = silent.value !== '';
     batch(() => {
-      if (before && seconds < 60) {
+      if (before && s.whole && seconds < 60) {
         const r = Math.max(0, s.ledger.received - before.ledger.received) / seconds;
         rate.value = rate.value === null ? r : rate.value * 0.6 + r * 0.4;
       }

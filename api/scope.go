@@ -1,0 +1,194 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"tidegate/ingest"
+	"tidegate/store"
+)
+
+// scope is the catalogue as an actor sees it: what is foreign answers like what
+// does not exist, with the same error. Handlers read through it and through
+// nothing else.
+type scope struct {
+	access   store.Access
+	catalog  store.Catalog
+	registry Registry
+}
+
+// seen answers the catalogue as the context's actor sees it; without an actor
+// nothing is there.
+func (a *Admin) seen(ctx context.Context) scope {
+	actor, _ := actorFrom(ctx)
+	return scope{actor.Access, a.o.Catalog, a.o.Registry}
+}
+
+// organization answers one whose own objects are seen.
+func (s scope) organization(ctx context.Context, id string) (store.Organization, error) {
+	if !s.access.SeesOrg(id) {
+		return store.Organization{}, store.NotFound("organization", id)
+	}
+	return s.catalog.Organization(ctx, id)
+}
+
+func (s scope) listOrganizations(ctx context.Context, p store.Page) ([]store.Organization, error) {
+	if s.access.Whole() {
+		return s.catalog.ListOrganizations(ctx, p)
+	}
+	if s.access.OrgID <= p.After || !s.access.SeesOrg(s.access.OrgID) {
+		return nil, nil
+	}
+	o, err := s.catalog.Organization(ctx, s.access.OrgID)
+	return []store.Organization{o}, err
+}
+
+// device answers one that is not deleted.
+func (s scope) device(ctx context.Context, id string) (store.Device, error) {
+	d, err := s.catalog.Device(ctx, id)
+	if err != nil {
+		return d, err
+	}
+	if d.State == store.DeviceDeleted || !s.access.SeesDevice(d.OrgID, d.ID) {
+		return store.Device{}, store.NotFound("device", id)
+	}
+	return d, nil
+}
+
+// listDevices answers the devices of f that are seen.
+func (s scope) listDevices(ctx context.Context, f store.DeviceFilter) ([]store.Device, error) {
+	if !s.access.AllOrgs {
+		if f.OrgID != "" && f.OrgID != s.access.OrgID || s.access.OrgID == "" {
+			return nil, nil
+		}
+		f.OrgID = s.access.OrgID
+	}
+	if s.access.Devices == nil {
+		return s.catalog.ListDevices(ctx, f)
+	}
+	var out []store.Device
+	for _, id := range s.access.Devices {
+		if id <= f.After || f.Limit > 0 && len(out) == f.Limit {
+			continue
+		}
+		d, err := s.device(ctx, id)
+		if err == nil {
+			out = append(out, d)
+		}
+	}
+	return out, nil
+}
+
+// known answers a device of the registry, or nil.
+func (s scope) known(id string) *ingest.Device {
+	if d := s.registry.ByID(id); d != nil && s.access.SeesDevice(d.OrgID, d.ID) {
+		return d
+	}
+	return nil
+}
+
+// allKnown answers the devices of the registry.
+func (s scope) allKnown() []*ingest.Device {
+	all := s.registry.Devices()
+	if s.access.Whole() {
+		return all
+	}
+	return slices.DeleteFunc(all, func(d *ingest.Device) bool { return !s.access.SeesDevice(d.OrgID, d.ID) })
+}
+
+// user answers a user by id or email address.
+func (s scope) user(ctx context.Context, id string) (store.User, error) {
+	return s.userIf(id)(s.catalog.User(ctx, id))
+}
+
+func (s scope) userByEmail(ctx context.Context, email string) (store.User, error) {
+	return s.userIf(email)(s.catalog.UserByEmail(ctx, email))
+}
+
+func (s scope) userIf(asked string) func(store.User, error) (store.User, error) {
+	return func(u store.User, err error) (store.User, error) {
+		if err == nil && !s.seesUser(u) {
+			return store.User{}, store.NotFound("user", asked)
+		}
+		return u, err
+	}
+}
+
+// seesUser: whoever belongs to no organization is seen by those who see all.
+func (s scope) seesUser(u store.User) bool {
+	return s.access.Whole() || u.OrgID != "" && s.access.SeesOrg(u.OrgID)
+}
+
+func (s scope) listUsers(ctx context.Context, f store.UserFilter) ([]store.User, error) {
+	if s.access.Whole() {
+		return s.catalog.ListUsers(ctx, f)
+	}
+	if f.OrgID != "" && f.OrgID != s.access.OrgID || !s.access.SeesOrg(s.access.OrgID) {
+		return nil, nil
+	}
+	f.OrgID = s.access.OrgID
+	return s.catalog.ListUsers(ctx, f)
+}
+
+// apiKey answers one of an organization that is seen, or of all where all is.
+func (s scope) apiKey(ctx context.Context, id string) (store.APIKey, error) {
+	k, err := s.catalog.APIKey(ctx, id)
+	if err == nil && !s.access.Whole() && (k.OrgID == "" || !s.access.SeesOrg(k.OrgID)) {
+		return store.APIKey{}, store.NotFound("API key", id)
+	}
+	return k, err
+}
+
+func (s scope) listAPIKeys(ctx context.Context, f store.APIKeyFilter) ([]store.APIKey, error) {
+	if s.access.Whole() {
+		return s.catalog.ListAPIKeys(ctx, f)
+	}
+	if f.OrgID != "" && f.OrgID != s.access.OrgID || !s.access.SeesOrg(s.access.OrgID) {
+		return nil, nil
+	}
+	f.OrgID = s.access.OrgID
+	return s.catalog.ListAPIKeys(ctx, f)
+}
+
+// letters limits a filter of dead letters to those that are seen; false: none is.
+func (s scope) letters(f store.LetterFilter) (store.LetterFilter, bool) {
+	if s.access.Whole() {
+		return f, true
+	}
+	if f.OrgID != "" && f.OrgID != s.access.OrgID || s.access.OrgID == "" && !s.access.AllOrgs {
+		return f, false
+	}
+	f.OrgID, f.Devices = s.access.OrgID, s.access.Devices
+	return f, true
+}
+
+// letter reports whether one dead letter is seen.
+func (s scope) letter(l store.DeadLetter) bool {
+	return s.access.Whole() || s.access.SeesDevice(l.OrgID, l.DeviceID)
+}
+
+// hours answers those of a ledger that are of a device, when one is given, and
+// of devices that are seen. What is of no device is the whole box's.
+func (s scope) hours(ctx context.Context, all []store.LedgerHour, deviceID string) ([]store.LedgerHour, error) {
+	sees := map[string]bool{"": s.access.Whole()}
+	out := make([]store.LedgerHour, 0, len(all))
+	for _, h := range all {
+		if deviceID != "" && h.DeviceID != deviceID {
+			continue
+		}
+		is, known := sees[h.DeviceID]
+		if !known && !s.access.Whole() {
+			d, err := s.catalog.Device(ctx, h.DeviceID) // also one that is deleted
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
+				return nil, err
+			}
+			is = err == nil && s.access.SeesDevice(d.OrgID, d.ID)
+			sees[h.DeviceID] = is
+		}
+		if is || s.access.Whole() {
+			out = append(out, h)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,5 @@
+//go:build forgetful
+
+package mongo
+
+const forgetful = true
