@@ -35,8 +35,20 @@ type Device struct {
 	AcceptPast  *time.Duration `json:"-"`
 	AcceptAhead *time.Duration `json:"-"`
 	// AssumeZone is the IANA name of the zone of times that carry none; empty: such times are refused.
-	AssumeZone string    `json:"assumeZone,omitempty"`
-	CreatedAt  time.Time `json:"createdAt"`
+	AssumeZone string `json:"assumeZone,omitempty"`
+	// Tags group devices, for rules to choose them by; ascending, each once.
+	Tags      []string  `json:"tags,omitempty"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+// MaxTags is how many tags a device may have.
+const MaxTags = 32
+
+func checkTag(noun, tag string) error {
+	if ValidID(tag) {
+		return nil
+	}
+	return Invalid(noun, "tags", "%q: a tag has 1 to 64 characters from A-Z a-z 0-9 . _ : - and begins with a letter or digit", tag)
 }
 
 // Validate reports the first thing that is wrong with d.
@@ -57,6 +69,17 @@ func (d Device) Validate() error {
 		if _, err := time.LoadLocation(d.AssumeZone); err != nil {
 			return Invalid("device", "assumeZone", "%q is not a zone such as Europe/Berlin or UTC", d.AssumeZone)
 		}
+	}
+	if len(d.Tags) > MaxTags {
+		return Invalid("device", "tags", "are at most %d", MaxTags)
+	}
+	for _, t := range d.Tags {
+		if err := checkTag("device", t); err != nil {
+			return err
+		}
+	}
+	if !ascending(d.Tags) {
+		return Invalid("device", "tags", "must be in order, each once")
 	}
 	for name, w := range map[string]*time.Duration{"acceptPast": d.AcceptPast, "acceptAhead": d.AcceptAhead} {
 		if w != nil && *w < 0 {

@@ -135,3 +135,9 @@ type Catalog interface {
 	Ports
 	APIKeys
 }
+
+// AlertCatalog is the part of the catalogue that is about alarms.
+type AlertCatalog interface {
+	AlertRules
+	Channels
+}
