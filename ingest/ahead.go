@@ -8,10 +8,11 @@ import (
 	"tidegate/store"
 )
 
-// ahead shows live values while the store takes nothing: it follows the log
-// from the writer's cursor on, and shows what is valid. Whether a reading is a
-// duplicate only the store can say, so that one may be shown twice. When the
-// store is back the writer does not show again what was shown.
+// ahead shows live values, and lets the rules have them, while the store takes
+// nothing: it follows the log from the writer's cursor on, and shows what is
+// valid. Whether a reading is a duplicate only the store can say, so that one
+// may be shown twice. When the store is back the writer does not show again what
+// was shown.
 //
 // Its methods are the writer's; only run is a goroutine of its own.
 type ahead struct {
@@ -22,7 +23,7 @@ type ahead struct {
 }
 
 func (a *ahead) start(ctx context.Context) {
-	if a.cancel != nil || a.p.o.Live == nil {
+	if a.cancel != nil || a.p.o.Live == nil && a.p.o.Rules == nil {
 		return
 	}
 	from := max(a.p.cursor.Load(), a.shown)
@@ -53,44 +54,53 @@ func (p *Pipeline) showAhead(ctx context.Context, reader *buffer.Reader, shown u
 	d := getDecoded()
 	defer putDecoded(d)
 	var events []live.Event
+	var rules rulesBatch
 	for {
 		b, err := reader.Next(ctx)
 		if err != nil {
 			return shown
 		}
+		watched := p.o.Live != nil && p.o.Live.Active()
+		events = events[:0]
 		for i := range b.Items {
-			if p.o.Live.Active() {
-				events = p.eventsOf(&b.Items[i], d, events[:0])
-				p.o.Live.Publish(events)
-			}
+			p.validOf(b.Items[i].Entry, b.Items[i].Record, d, func(m *Message, port *Port, s store.Sample) {
+				rules.add(m, b.Items[i].Seq, store.Series{UID: m.UID, Port: port.Number}, port, s)
+				if watched {
+					events = append(events, readingEvent(m, port, s))
+				}
+			})
+		}
+		if p.o.Rules != nil {
+			rules.evaluate(p.o.Rules, b.Last)
+		}
+		if watched {
+			p.o.Live.Publish(events)
 		}
 		shown = b.Last
 		reader.Release(shown)
 	}
 }
 
-// eventsOf appends the valid readings of a record. It changes nothing of the
+// validOf calls fn for the valid readings of a record. It changes nothing of the
 // message, which the writer may have in hand at the same time.
-func (p *Pipeline) eventsOf(it *buffer.Item, d *decoded, events []live.Event) []live.Event {
-	m, ok := it.Entry.(*Message)
+func (p *Pipeline) validOf(entry buffer.Entry, record []byte, d *decoded, fn func(m *Message, port *Port, s store.Sample)) {
+	m, ok := entry.(*Message)
 	if !ok {
 		var err error
-		if m, err = parseRecord(it.Record); err != nil {
-			return events // the writer says so
+		if m, err = parseRecord(record); err != nil {
+			return // the writer says so
 		}
 	}
 	if m.replay != nil {
-		return events
+		return
 	}
 	decodeMessage(m, d)
 	device := p.o.Registry.ByUID(m.UID)
 	for i := range d.items {
-		port, s, v := validate(device, m, &d.items[i])
-		if v.reason == "" {
-			events = append(events, readingEvent(m, port, s))
+		if port, s, v := validate(device, m, &d.items[i]); v.reason == "" {
+			fn(m, port, s)
 		}
 	}
-	return events
 }
 
 func readingEvent(m *Message, port *Port, s store.Sample) live.Event {

@@ -31,8 +31,12 @@ func (p *Pipeline) Flush(ctx context.Context) error {
 	if err := p.o.State.Flush(ctx, through); err != nil {
 		return fmt.Errorf("flush state: %w", err)
 	}
+	rules, err := p.flushRules(ctx, through)
+	if err != nil {
+		return fmt.Errorf("flush alarms: %w", err)
+	}
 	if p.holds == 0 {
-		if err := p.o.Log.Trim(min(through, p.o.State.Applied())); err != nil {
+		if err := p.o.Log.Trim(min(through, p.o.State.Applied(), rules)); err != nil {
 			return fmt.Errorf("trim the log: %w", err)
 		}
 	}

@@ -23,6 +23,7 @@ type Options struct {
 	State    store.State
 	Registry *Registry
 	Live     *live.Hub // may be nil
+	Rules    Rules     // may be nil
 
 	FlushInterval time.Duration // the longest that readings wait in memory
 	// FlushSoonest, when not 0, is how long they wait while flushes are quick:
@@ -71,12 +72,13 @@ type Pipeline struct {
 	// waits for results has few messages under way.
 	waiting sync.Map
 
-	shed     atomic.Uint64
-	flushing sync.Mutex    // one flush at a time
-	holds    int           // of HoldLog, under flushing
-	wake     chan struct{} // asks the flusher
-	roomMu   sync.Mutex
-	room     *sync.Cond // signalled when a flush ended
+	shed         atomic.Uint64
+	flushing     sync.Mutex    // one flush at a time
+	rulesFlushed time.Time     // under flushing
+	holds        int           // of HoldLog, under flushing
+	wake         chan struct{} // asks the flusher
+	roomMu       sync.Mutex
+	room         *sync.Cond // signalled when a flush ended
 	// Why the store takes no batch, or makes none durable; nil: it does.
 	appendFails, flushFails atomic.Pointer[string]
 }

@@ -22,6 +22,7 @@ type writer struct {
 	place  []place // beside batch.Items: whose reading it is
 	msgs   []judged
 	events []live.Event
+	rules  rulesBatch
 	ahead  ahead
 }
 
@@ -34,6 +35,9 @@ type place struct {
 func (p *Pipeline) writeLoop(ctx context.Context) error {
 	w := &writer{p: p, ahead: ahead{p: p}}
 	defer w.ahead.stop()
+	if err := p.evaluateAgain(ctx); err != nil {
+		return unlessEnded(ctx, err)
+	}
 	if err := w.recover(ctx); err != nil {
 		return unlessEnded(ctx, err)
 	}
@@ -83,6 +87,7 @@ func (w *writer) step(ctx context.Context, reader *buffer.Reader, items []buffer
 	if err != nil {
 		return 0, err
 	}
+	w.evaluate()
 	return n, w.apply(ctx, reader)
 }
 

@@ -1,0 +1,183 @@
+package alert
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"tidegate/store"
+)
+
+const (
+	maxComment  = 2000
+	maxComments = 100
+)
+
+// Acknowledge notes who has taken an episode on: nobody is told again that it
+// fires, and it does not escalate. It is durable on return. ErrConflict when it
+// is over, or somebody has acknowledged it.
+func (e *Engine) Acknowledge(ctx context.Context, id, by, comment string) (store.AlertEvent, error) {
+	return e.change(ctx, id, comment, func(w *watched, ev *store.AlertEvent) error {
+		switch {
+		case ev.Acknowledged != nil:
+			return store.Conflict("alert event", id, "%s has acknowledged it at %s", ev.Acknowledged.By, ev.Acknowledged.At)
+		case w == nil || !ev.Open():
+			return store.Conflict("alert event", id, "it is over; a comment can be added")
+		}
+		ev.Acknowledged = &store.Acknowledgement{By: by, At: e.wallClock(), Comment: comment}
+		e.pending.event(w)
+		if w.told.count > 0 {
+			e.tell(w, store.CauseAcknowledged)
+		}
+		return nil
+	})
+}
+
+// Unacknowledge takes it back. ErrConflict when nobody has acknowledged it, or
+// it is over.
+func (e *Engine) Unacknowledge(ctx context.Context, id string) (store.AlertEvent, error) {
+	return e.change(ctx, id, "", func(w *watched, ev *store.AlertEvent) error {
+		if ev.Acknowledged == nil || w == nil || !ev.Open() {
+			return store.Conflict("alert event", id, "nobody has acknowledged it, or it is over")
+		}
+		ev.Acknowledged = nil
+		e.pending.event(w)
+		return nil
+	})
+}
+
+// Comment adds what somebody says of an episode, also of one that is over.
+func (e *Engine) Comment(ctx context.Context, id, by, text string) (store.AlertEvent, error) {
+	if strings.TrimSpace(text) == "" {
+		return store.AlertEvent{}, store.Invalid("alert event", "text", "is empty")
+	}
+	return e.change(ctx, id, text, func(_ *watched, ev *store.AlertEvent) error {
+		if len(ev.Comments) >= maxComments {
+			return store.Conflict("alert event", id, "it has %d comments, which is the most", maxComments)
+		}
+		ev.Comments = append(ev.Comments[:len(ev.Comments):len(ev.Comments)], store.Comment{By: by, At: e.wallClock(), Text: text})
+		e.pending.put(*ev)
+		return nil
+	})
+}
+
+func (e *Engine) wallClock() store.Time { return store.Time(e.o.Now().UnixMilli()) }
+
+// change changes an episode, in memory and durably. w is nil for one that the
+// engine has no watch of.
+func (e *Engine) change(ctx context.Context, id, text string, fn func(w *watched, ev *store.AlertEvent) error) (store.AlertEvent, error) {
+	if len(text) > maxComment {
+		return store.AlertEvent{}, store.Invalid("alert event", "comment", "has at most %d bytes", maxComment)
+	}
+	e.changing.Lock()
+	defer e.changing.Unlock()
+	kept, err := e.o.Memory.AlertEvent(ctx, id)
+	if err != nil {
+		return store.AlertEvent{}, err
+	}
+	e.mu.Lock()
+	w, ev := e.events[id], &kept
+	if w != nil {
+		ev = w.event
+	}
+	if newer, ok := e.pending.events[id]; ok && w == nil {
+		ev = &newer
+	}
+	err = fn(w, ev)
+	out := *ev
+	e.mu.Unlock()
+	if err != nil {
+		return store.AlertEvent{}, err
+	}
+	if err := e.commit(ctx, false); err != nil {
+		return store.AlertEvent{}, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	return out, nil
+}
+
+// AlertEvent answers an episode, as of now.
+func (e *Engine) AlertEvent(ctx context.Context, id string) (store.AlertEvent, error) {
+	ev, err := e.o.Memory.AlertEvent(ctx, id)
+	if err != nil {
+		return ev, err
+	}
+	list := []store.AlertEvent{ev}
+	e.overlay(list)
+	return list[0], nil
+}
+
+// ListAlertEvents answers newest first, as of now.
+func (e *Engine) ListAlertEvents(ctx context.Context, f store.AlertEventFilter) ([]store.AlertEvent, error) {
+	list, err := e.o.Memory.ListAlertEvents(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	e.overlay(list)
+	return list, nil
+}
+
+// overlay brings episodes that go on up to date: what readings change of them is
+// kept with the next flush alone.
+func (e *Engine) overlay(list []store.AlertEvent) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range list {
+		w := e.events[list[i].ID]
+		if w == nil || !list[i].Open() {
+			continue
+		}
+		now := *w.event
+		e.current(w, w.now(), &now)
+		if now.Open() {
+			list[i] = now
+		}
+	}
+}
+
+// SilencesChanged takes over a change of the silences.
+func (e *Engine) SilencesChanged(ctx context.Context) error {
+	list, err := e.o.Memory.ListSilences(ctx, "", store.Page{})
+	if err != nil {
+		return fmt.Errorf("load silences: %w", err)
+	}
+	made := make([]silence, 0, len(list))
+	for _, s := range list {
+		n := silence{Silence: s}
+		if s.Schedule != nil {
+			if n.hours, err = NewHours(*s.Schedule); err != nil {
+				return fmt.Errorf("load silence %s: %w", s.ID, err)
+			}
+		}
+		made = append(made, n)
+	}
+	e.mu.Lock()
+	e.silences = made
+	e.mu.Unlock()
+	poke(e.tick)
+	return nil
+}
+
+// silence is a store.Silence made ready.
+type silence struct {
+	store.Silence
+	hours *Hours // nil: all the time
+}
+
+// active reports whether s holds at a time.
+func (s *silence) active(at int64) bool {
+	if at < int64(s.StartsAt) || s.EndsAt != nil && at >= int64(*s.EndsAt) {
+		return false
+	}
+	active, _ := s.hours.At(at)
+	return active
+}
+
+// silencedBy answers the id of a silence that keeps the episode quiet now.
+func (e *Engine) silencedBy(ev *store.AlertEvent) string {
+	for i := range e.silences {
+		if s := &e.silences[i]; s.active(e.now) && s.Matches(ev) {
+			return s.ID
+		}
+	}
+	return ""
+}

@@ -1,0 +1,268 @@
+package alert
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"tidegate/store"
+)
+
+// planned is a rule with what makes its plans. It is used under
+// Engine.refreshing.
+type planned struct {
+	rule    *store.AlertRule
+	planner *Planner
+}
+
+func plan(r store.AlertRule) *planned { return &planned{&r, NewPlanner(r)} }
+
+// ruleBook has the enabled rules by what they choose.
+type ruleBook struct {
+	byID     map[string]*planned
+	byOrg    map[string]map[string]*planned // those that name no device
+	byDevice map[string]map[string]*planned
+}
+
+func newRuleBook() ruleBook {
+	return ruleBook{byID: map[string]*planned{}, byOrg: map[string]map[string]*planned{}, byDevice: map[string]map[string]*planned{}}
+}
+
+func (b *ruleBook) put(n *planned) {
+	r := n.rule
+	b.drop(r.ID)
+	if !r.Enabled {
+		return
+	}
+	b.byID[r.ID] = n
+	place := func(m map[string]map[string]*planned, k string) {
+		if m[k] == nil {
+			m[k] = map[string]*planned{}
+		}
+		m[k][r.ID] = n
+	}
+	if len(r.Selection.DeviceIDs) == 0 {
+		place(b.byOrg, r.OrgID)
+	}
+	for _, id := range r.Selection.DeviceIDs {
+		place(b.byDevice, id)
+	}
+}
+
+func (b *ruleBook) drop(id string) {
+	n := b.byID[id]
+	if n == nil {
+		return
+	}
+	r := n.rule
+	delete(b.byID, id)
+	take := func(m map[string]map[string]*planned, k string) {
+		if delete(m[k], id); len(m[k]) == 0 {
+			delete(m, k)
+		}
+	}
+	take(b.byOrg, r.OrgID)
+	for _, d := range r.Selection.DeviceIDs {
+		take(b.byDevice, d)
+	}
+}
+
+// of calls fn for every rule that may watch a port of the device.
+func (b *ruleBook) of(d *store.Device, fn func(*planned)) {
+	for _, m := range []map[string]*planned{b.byDevice[d.ID], b.byOrg[d.OrgID]} {
+		for _, r := range m {
+			if r.rule.OrgID == d.OrgID {
+				fn(r)
+			}
+		}
+	}
+}
+
+// Refresh takes over the whole catalogue, after others have changed it. A watch
+// whose rule and port say the same as before goes on; the episodes of others
+// end.
+func (e *Engine) Refresh(ctx context.Context) error {
+	e.refreshing.Lock()
+	defer e.refreshing.Unlock()
+	rules, err := e.o.Catalog.ListAlertRules(ctx, store.AlertRuleFilter{})
+	if err != nil {
+		return fmt.Errorf("load alert rules: %w", err)
+	}
+	channels, err := e.loadChannels(ctx)
+	if err != nil {
+		return err
+	}
+	book := newRuleBook()
+	for i := range rules {
+		book.put(plan(rules[i]))
+	}
+	next := map[watchKey]*watched{}
+	e.o.Devices.Each(func(d store.Device, ports []store.Port) {
+		book.of(&d, func(r *planned) { want(next, r, &d, ports) })
+	})
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.rules, e.channels = book, channels
+	e.replace(func(*watched) bool { return true }, next)
+	return nil
+}
+
+// RefreshRule takes over one rule that was made, changed or deleted.
+func (e *Engine) RefreshRule(ctx context.Context, id string) error {
+	e.refreshing.Lock()
+	defer e.refreshing.Unlock()
+	r, err := e.o.Catalog.AlertRule(ctx, id)
+	gone := errors.Is(err, store.ErrNotFound)
+	if err != nil && !gone {
+		return fmt.Errorf("load alert rule %s: %w", id, err)
+	}
+	n := plan(r)
+	next := map[watchKey]*watched{}
+	switch {
+	case gone || !r.Enabled:
+	case len(r.Selection.DeviceIDs) > 0:
+		for _, device := range r.Selection.DeviceIDs {
+			if d, ports, ok := e.o.Devices.Device(device); ok && d.OrgID == r.OrgID {
+				want(next, n, &d, ports)
+			}
+		}
+	default:
+		e.o.Devices.Each(func(d store.Device, ports []store.Port) {
+			if d.OrgID == r.OrgID {
+				want(next, n, &d, ports)
+			}
+		})
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if gone {
+		e.rules.drop(id)
+	} else {
+		e.rules.put(n)
+	}
+	e.replace(func(w *watched) bool { return w.key.rule == id }, next)
+	return nil
+}
+
+// RefreshDevice takes over a device that was made, changed or deleted, or one of
+// its ports.
+func (e *Engine) RefreshDevice(_ context.Context, id string) error {
+	e.refreshing.Lock()
+	defer e.refreshing.Unlock()
+	d, ports, ok := e.o.Devices.Device(id)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	next := map[watchKey]*watched{}
+	if ok {
+		e.rules.of(&d, func(r *planned) { want(next, r, &d, ports) })
+	}
+	e.replace(func(w *watched) bool { return w.port.deviceID == id }, next)
+	return nil
+}
+
+// RefreshChannels takes over a change of the channels.
+func (e *Engine) RefreshChannels(ctx context.Context) error {
+	e.refreshing.Lock()
+	defer e.refreshing.Unlock()
+	channels, err := e.loadChannels(ctx)
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.channels = channels
+	return nil
+}
+
+func (e *Engine) loadChannels(ctx context.Context) (map[string]map[string]store.Channel, error) {
+	list, err := e.o.Catalog.ListChannels(ctx, store.ChannelFilter{})
+	if err != nil {
+		return nil, fmt.Errorf("load channels: %w", err)
+	}
+	out := map[string]map[string]store.Channel{}
+	for _, c := range list {
+		of := out[c.OrgID]
+		if of == nil {
+			of = map[string]store.Channel{}
+			out[c.OrgID] = of
+		}
+		of[c.ID] = c
+	}
+	return out, nil
+}
+
+// want adds the watches of a rule at a device's ports.
+func want(next map[watchKey]*watched, r *planned, d *store.Device, ports []store.Port) {
+	if d.State != store.DeviceActive {
+		return
+	}
+	for i := range ports {
+		p := &ports[i]
+		if !r.rule.Selection.Matches(*d, *p) {
+			continue
+		}
+		plan, ok := r.planner.Plan(*p)
+		if !ok {
+			continue
+		}
+		k := watchKey{r.rule.ID, store.Series{UID: d.UID, Port: p.Number}}
+		next[k] = &watched{
+			key: k, rule: r.rule, plan: plan, heapIndex: -1,
+			port: port{deviceID: d.ID, name: p.Name, unit: p.Unit},
+		}
+	}
+}
+
+// replace puts next in place of the watches that are meant. One that has the
+// same fingerprint goes on.
+func (e *Engine) replace(meant func(*watched) bool, next map[watchKey]*watched) {
+	for k, w := range e.watches {
+		if !meant(w) {
+			continue
+		}
+		n := next[k]
+		if n != nil && n.plan.Same(w.plan) {
+			w.rule, w.plan, w.port = n.rule, n.plan, n.port
+			delete(next, k)
+			continue
+		}
+		e.end(w)
+	}
+	for k, w := range next {
+		w.watch = NewWatch(w.plan, e.now)
+		e.watches[k] = w
+		e.bySeries[k.series] = append(e.bySeries[k.series], w)
+		e.schedule(w)
+	}
+	e.pending.wake(e.wake)
+	poke(e.tick)
+}
+
+// end ends a watch, and its episode.
+func (e *Engine) end(w *watched) {
+	why := store.EndRuleChanged
+	if !e.there(w) {
+		why = store.EndDeviceGone
+	}
+	e.happened(w, w.watch.End(max(e.now, w.heard), why))
+	if w.event != nil {
+		e.sayEnd(w)
+	}
+	w.gone = true
+	e.pending.drop(w.key)
+	delete(e.watches, w.key)
+	left := slices.DeleteFunc(e.bySeries[w.key.series], func(x *watched) bool { return x == w })
+	if len(left) == 0 {
+		delete(e.bySeries, w.key.series)
+	} else {
+		e.bySeries[w.key.series] = left
+	}
+}
+
+// there reports whether the port of w is still there.
+func (e *Engine) there(w *watched) bool {
+	d, ports, ok := e.o.Devices.Device(w.port.deviceID)
+	return ok && d.State == store.DeviceActive && d.UID == w.key.series.UID &&
+		slices.ContainsFunc(ports, func(p store.Port) bool { return p.Number == w.key.series.Port })
+}
