@@ -1,0 +1,29 @@
+// Package alert decides what is an alarm.
+//
+// A Watch is one rule at one port: a state machine that takes readings and
+// deadlines and answers what happened. A Plan is the rule made ready for that
+// port. Backtest runs the same Watch over stored history.
+//
+// A watch guarantees:
+//
+//   - It is pure: no clock, no goroutine, no lock. All times are Unix ms and
+//     come as arguments, so that the same readings and deadlines make the same
+//     episodes, live, replayed after a crash, and back-tested.
+//   - How often Advance is called changes nothing: a deadline bears its own time,
+//     not the moment at which it was noticed.
+//   - Time goes forward. A reading that is not later than the one evaluated
+//     before is not evaluated, so a duplicate never is. Steps never go back: a
+//     late reading that reverses a deadline does so at the deadline's time.
+//   - A deadline at t passes before a reading with at >= t. Silence alone is
+//     "for more than": a reading exactly at t keeps it quiet.
+//   - A reading costs constant time, and no allocation unless a step comes of
+//     it. Memory is constant: 128 bytes for levels, and a bounded part beside
+//     for the kinds that look back.
+//   - Its state is a versioned byte string. A watch that is stored and read back
+//     at any point goes on as if nothing had been.
+//
+// The times of readings: of kinds that judge values, at is min(ts, receivedAt),
+// and evaluate is false for a reading of bad quality and for one that is older
+// than max_alert_age. Of no_data, at is receivedAt, see Plan.ByReceipt: a device
+// whose clock is slow, or that sends what it gathered, is not silent.
+package alert
