@@ -405,13 +405,15 @@ type AlertRuleFilter struct {
 
 // AlertRules keeps the rules.
 type AlertRules interface {
-	// CreateAlertRule stores r as it is; ErrConflict when its id is taken,
-	// ErrNotFound when its organization is not there, ErrInvalid when one of its
-	// channels is not there or another organization's.
+	// CreateAlertRule stores r as it is, a Revision of 0 as 1; ErrConflict when
+	// its id is taken, ErrNotFound when its organization, or a device that it
+	// selects, is not there (deleted ones are not) or another's, ErrInvalid when
+	// one of its channels is not there or another organization's.
 	CreateAlertRule(ctx context.Context, r AlertRule) error
 	// UpdateAlertRule replaces everything but id, organization and CreatedAt.
 	// r.Revision must be one more than what is stored: else ErrConflict, because
-	// somebody else has changed it meanwhile.
+	// somebody else has changed it meanwhile. A device that was selected may stay
+	// so, whatever became of it: deleting one leaves the rule as it is.
 	UpdateAlertRule(ctx context.Context, r AlertRule) error
 	AlertRule(ctx context.Context, id string) (AlertRule, error)
 	// ListAlertRules answers in order of id.

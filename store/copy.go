@@ -4,8 +4,9 @@ import "context"
 
 // CatalogForm is the newest form of a catalogue's changes. A copy that followed
 // them in an older one lacks what that did not know, and is read anew. Form 1
-// has API keys, and names and links of users.
-const CatalogForm = 1
+// has API keys, and names and links of users; form 2 alert rules, channels, and
+// tags of devices.
+const CatalogForm = 2
 
 // CatalogMark says which database a copy of a catalogue follows, and how far
 // it has come.
@@ -32,11 +33,15 @@ type CatalogChange struct {
 	Devices       []Device
 	Ports         []Port
 	APIKeys       []APIKey
+	AlertRules    []AlertRule
+	Channels      []Channel
 
 	GoneOrganizations []string
 	GoneUsers         []string
 	GonePorts         []PortID
 	GoneAPIKeys       []string
+	GoneAlertRules    []string
+	GoneChannels      []string
 
 	// LastUID is the highest device number that was ever given. It counts in a
 	// whole catalogue; elsewhere the devices' own are enough.
@@ -74,6 +79,6 @@ type CatalogCopy interface {
 
 // Empty reports whether c holds nothing.
 func (c *CatalogChange) Empty() bool {
-	return len(c.Organizations)+len(c.Users)+len(c.Devices)+len(c.Ports)+len(c.APIKeys) == 0 &&
-		len(c.GoneOrganizations)+len(c.GoneUsers)+len(c.GonePorts)+len(c.GoneAPIKeys) == 0
+	return len(c.Organizations)+len(c.Users)+len(c.Devices)+len(c.Ports)+len(c.APIKeys)+len(c.AlertRules)+len(c.Channels) == 0 &&
+		len(c.GoneOrganizations)+len(c.GoneUsers)+len(c.GonePorts)+len(c.GoneAPIKeys)+len(c.GoneAlertRules)+len(c.GoneChannels) == 0
 }

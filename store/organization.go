@@ -36,7 +36,8 @@ type Organizations interface {
 	// ListOrganizations answers in order of id.
 	ListOrganizations(ctx context.Context, p Page) ([]Organization, error)
 	// DeleteOrganization refuses with ErrConflict while users or API keys
-	// remain, or devices that are not deleted.
+	// remain, or devices that are not deleted. Alert rules and channels, which
+	// have nothing to watch and nobody to tell any more, go with it.
 	DeleteOrganization(ctx context.Context, id string) error
 }
 

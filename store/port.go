@@ -134,10 +134,6 @@ type Catalog interface {
 	Devices
 	Ports
 	APIKeys
-}
-
-// AlertCatalog is the part of the catalogue that is about alarms.
-type AlertCatalog interface {
 	AlertRules
 	Channels
 }

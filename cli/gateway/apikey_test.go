@@ -36,7 +36,8 @@ func (b *box) plc() store.APIKey {
 }
 
 // people adds to a stopped box with a catalogue of its own what is not of
-// devices: API keys, a user with a name, and one who was invited.
+// devices: API keys, a user with a name, one who was invited, an alert rule and a
+// channel.
 func (b *box) people() {
 	b.t.Helper()
 	ctx := b.t.Context()
@@ -44,12 +45,19 @@ func (b *box) people() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	high := 80.0
+	ops := store.Channel{ID: "ch-0", OrgID: "acme", Name: "ops", Type: store.ChannelWebhook, URL: "https://example.org", Headers: map[string]string{"B": "2", "A.b": "1"}, Secret: "s"}
+	hot := store.AlertRule{
+		ID: "rule-0", OrgID: "acme", Name: "hot", Severity: store.SeverityWarning, Labels: map[string]string{"b": "2", "a.b": "1"}, Channels: []string{"ch-0"},
+		Selection: store.Selection{DeviceIDs: []string{"d1"}, Ports: []uint16{1}}, Condition: store.Condition{Kind: store.CondAbove, High: &high}, For: store.Duration(time.Minute),
+	}
 	listed, end := b.plc(), time.Now().Add(time.Hour)
 	listed.ID, listed.DeviceIDs, listed.ExpiresAt = "key-1111111111111111", []string{"d1"}, &end
 	err = errors.Join(
 		c.CreateAPIKey(ctx, b.plc()), c.CreateAPIKey(ctx, listed),
 		c.CreateUser(ctx, store.User{ID: "u1", Email: "bob@example.org", Name: "Bob", Role: store.RoleViewer, OrgID: "acme", PasswordHash: "$", PasswordChangedAt: end}),
 		c.CreateUser(ctx, store.User{ID: "u2", Email: "eve@example.org", Role: store.RoleOrgAdmin, OrgID: "acme", LinkHash: []byte{1}, LinkExpires: end}),
+		c.CreateChannel(ctx, ops), c.CreateAlertRule(ctx, hot),
 		c.Close(),
 	)
 	if err != nil {

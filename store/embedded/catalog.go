@@ -28,6 +28,11 @@ var (
 	portNameBucket     = []byte("port_names")    // device id 0 name → number
 	apiKeyBucket       = []byte("api_keys")      // id → API key
 	orgAPIKeyBucket    = []byte("org_api_keys")  // organization 0 API key id → nothing
+	alertRuleBucket    = []byte("alert_rules")   // id → alert rule
+	orgAlertRuleBucket = []byte("org_alert_rules")
+	channelBucket      = []byte("channels") // id → channel
+	orgChannelBucket   = []byte("org_channels")
+	channelNameBucket  = []byte("channel_names") // organization 0 name → channel id
 )
 
 // CatalogOptions of a Catalog.
@@ -48,8 +53,13 @@ const (
 	// know of them would delete an organization and leave its keys, which then
 	// let in to whoever gets the id next; and would lose name and link of a user
 	// with the next change of anything else about that user.
-	formatKeys    = 3
-	catalogFormat = formatKeys // the newest, and that of a new file
+	formatKeys = 3
+	// formatAlerts has alert rules, channels, or devices with tags. One that does
+	// not know of them would delete an organization and leave its rules and
+	// channels, with their secrets, to whoever gets the id next; and would lose the
+	// tags of a device with the next change of anything else about it.
+	formatAlerts  = 4
+	catalogFormat = formatAlerts // the newest, and that of a new file
 )
 
 // Catalog is the record of what exists, in one file. Each change is one fsynced
@@ -90,6 +100,7 @@ func catalogBuckets() [][]byte {
 	return [][]byte{
 		organizationBucket, userBucket, emailBucket, orgUserBucket, linkBucket, deviceBucket, nameBucket,
 		orgDeviceBucket, portBucket, portNameBucket, apiKeyBucket, orgAPIKeyBucket,
+		alertRuleBucket, orgAlertRuleBucket, channelBucket, orgChannelBucket, channelNameBucket,
 	}
 }
 

@@ -19,6 +19,12 @@ type apiKeyRecord struct {
 	CreatedAt  int64         `json:"created"`
 }
 
+var apiKeys = kind[store.APIKey]{
+	"API key", apiKeyBucket, orgAPIKeyBucket,
+	func(k store.APIKey) (id, orgID string) { return k.ID, k.OrgID },
+	encodeAPIKey, decodeAPIKey,
+}
+
 func encodeAPIKey(k store.APIKey) []byte {
 	r := apiKeyRecord{
 		Name: k.Name, OrgID: k.OrgID, Scopes: k.Scopes, DeviceIDs: k.DeviceIDs,
@@ -61,7 +67,7 @@ func (c *Catalog) CreateAPIKey(ctx context.Context, k store.APIKey) error {
 				return err
 			}
 		}
-		if err := t.checkKeyDevices(k, nil); err != nil {
+		if err := t.checkDevices(k.OrgID, k.DeviceIDs, nil); err != nil {
 			return err
 		}
 		k.CreatedAt = kept(k.CreatedAt, t.now)
@@ -69,10 +75,10 @@ func (c *Catalog) CreateAPIKey(ctx context.Context, k store.APIKey) error {
 	})
 }
 
-// checkKeyDevices looks for the devices that k lists, but for those that were
+// checkDevices looks for devices of an organization, but for those that were
 // listed before.
-func (t *catalogTx) checkKeyDevices(k store.APIKey, before []string) error {
-	for _, id := range k.DeviceIDs {
+func (t *catalogTx) checkDevices(orgID string, ids, before []string) error {
+	for _, id := range ids {
 		if slices.Contains(before, id) {
 			continue
 		}
@@ -80,7 +86,7 @@ func (t *catalogTx) checkKeyDevices(k store.APIKey, before []string) error {
 		if err != nil {
 			return err
 		}
-		if d.OrgID != k.OrgID || d.State == store.DeviceDeleted {
+		if d.OrgID != orgID || d.State == store.DeviceDeleted {
 			return store.NotFound("device", id)
 		}
 	}
@@ -88,12 +94,7 @@ func (t *catalogTx) checkKeyDevices(k store.APIKey, before []string) error {
 }
 
 func (t *catalogTx) putAPIKey(k store.APIKey) error {
-	id := []byte(k.ID)
-	err := errors.Join(t.bucket(apiKeyBucket).Put(id, encodeAPIKey(k)), t.bucket(nameBucket).Put(id, id), t.needFormat(formatKeys))
-	if k.OrgID != "" {
-		err = errors.Join(err, t.bucket(orgAPIKeyBucket).Put(pair(k.OrgID, k.ID), nil))
-	}
-	return err
+	return errors.Join(apiKeys.put(t, k), t.bucket(nameBucket).Put([]byte(k.ID), []byte(k.ID)), t.needFormat(formatKeys))
 }
 
 // takeAPIKey puts k in the place of the one that may be there.
@@ -106,28 +107,21 @@ func (t *catalogTx) takeAPIKey(k store.APIKey) error {
 
 // dropAPIKey removes a key that may be there.
 func (t *catalogTx) dropAPIKey(id string) error {
-	k, err := t.apiKey(id)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
+	k, ok, err := apiKeys.find(t, id)
+	if !ok {
 		return err
 	}
-	return t.deleteAPIKey(k)
+	return t.removeAPIKey(k)
 }
 
-func (t *catalogTx) deleteAPIKey(k store.APIKey) error {
-	err := errors.Join(t.bucket(apiKeyBucket).Delete([]byte(k.ID)), t.bucket(nameBucket).Delete([]byte(k.ID)))
-	if k.OrgID != "" {
-		err = errors.Join(err, t.bucket(orgAPIKeyBucket).Delete(pair(k.OrgID, k.ID)))
-	}
-	return err
+func (t *catalogTx) removeAPIKey(k store.APIKey) error {
+	return errors.Join(apiKeys.remove(t, k), t.bucket(nameBucket).Delete([]byte(k.ID)))
 }
 
 // UpdateAPIKey implements store.APIKeys.
 func (c *Catalog) UpdateAPIKey(ctx context.Context, k store.APIKey) error {
 	return c.update(ctx, "update API key", func(t *catalogTx) error {
-		was, err := t.apiKey(k.ID)
+		was, err := apiKeys.get(t, k.ID)
 		if err != nil {
 			return err
 		}
@@ -136,7 +130,7 @@ func (c *Catalog) UpdateAPIKey(ctx context.Context, k store.APIKey) error {
 		if err := next.Validate(); err != nil {
 			return err
 		}
-		if err := t.checkKeyDevices(next, was.DeviceIDs); err != nil {
+		if err := t.checkDevices(next.OrgID, next.DeviceIDs, was.DeviceIDs); err != nil {
 			return err
 		}
 		return t.putAPIKey(next)
@@ -145,38 +139,23 @@ func (c *Catalog) UpdateAPIKey(ctx context.Context, k store.APIKey) error {
 
 // APIKey implements store.APIKeys.
 func (c *Catalog) APIKey(ctx context.Context, id string) (k store.APIKey, err error) {
-	err = c.view(ctx, func(t *catalogTx) error { k, err = t.apiKey(id); return err })
+	err = c.view(ctx, func(t *catalogTx) error { k, err = apiKeys.get(t, id); return err })
 	return k, err
-}
-
-func (t *catalogTx) apiKey(id string) (store.APIKey, error) {
-	b := t.bucket(apiKeyBucket).Get([]byte(id))
-	if b == nil {
-		return store.APIKey{}, store.NotFound("API key", id)
-	}
-	return decodeAPIKey(id, b)
 }
 
 // ListAPIKeys implements store.APIKeys.
 func (c *Catalog) ListAPIKeys(ctx context.Context, f store.APIKeyFilter) (out []store.APIKey, err error) {
-	err = c.view(ctx, func(t *catalogTx) error {
-		out = nil
-		return t.list(apiKeyBucket, orgAPIKeyBucket, f.OrgID, f.Page, func(id string, v []byte) (bool, error) {
-			k, err := decodeAPIKey(id, v)
-			out = append(out, k)
-			return true, err
-		})
-	})
+	err = c.view(ctx, func(t *catalogTx) error { out, err = apiKeys.list(t, f.OrgID, f.Page); return err })
 	return out, err
 }
 
 // DeleteAPIKey implements store.APIKeys.
 func (c *Catalog) DeleteAPIKey(ctx context.Context, id string) error {
 	return c.update(ctx, "delete API key", func(t *catalogTx) error {
-		k, err := t.apiKey(id)
+		k, err := apiKeys.get(t, id)
 		if err != nil {
 			return err
 		}
-		return t.deleteAPIKey(k)
+		return t.removeAPIKey(k)
 	})
 }

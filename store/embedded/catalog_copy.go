@@ -140,6 +140,16 @@ func (t *catalogTx) take(c store.CatalogChange) error {
 			return err
 		}
 	}
+	for _, id := range c.GoneAlertRules {
+		if err := t.dropAlertRule(id); err != nil {
+			return err
+		}
+	}
+	for _, id := range c.GoneChannels {
+		if err := t.dropChannel(id); err != nil {
+			return err
+		}
+	}
 	for _, o := range c.Organizations {
 		if err := t.bucket(organizationBucket).Put([]byte(o.ID), encodeRecord(organizationRecord{o.Name, o.CreatedAt.UnixMilli()})); err != nil {
 			return err
@@ -162,6 +172,16 @@ func (t *catalogTx) take(c store.CatalogChange) error {
 	}
 	for _, k := range c.APIKeys {
 		if err := t.takeAPIKey(k); err != nil {
+			return err
+		}
+	}
+	for _, r := range c.AlertRules {
+		if err := t.takeAlertRule(r); err != nil {
+			return err
+		}
+	}
+	for _, ch := range c.Channels {
+		if err := t.takeChannel(ch); err != nil {
 			return err
 		}
 	}
@@ -212,7 +232,7 @@ func (t *catalogTx) takeDevice(d store.Device) error {
 		return err
 	}
 	err = errors.Join(
-		devices.Put([]byte(d.ID), encodeDevice(d)),
+		t.putDevice(d),
 		names.Put([]byte(d.ID), []byte(d.ID)),
 		t.bucket(orgDeviceBucket).Put(pair(d.OrgID, d.ID), nil),
 	)
@@ -248,9 +268,9 @@ func (t *catalogTx) dropPort(deviceID string, number uint16) error {
 
 // Dump implements store.CatalogCopy.
 func (c *Catalog) Dump(ctx context.Context) (all store.CatalogChange, err error) {
-	err = c.view(ctx, func(t *catalogTx) error {
+	err = c.view(ctx, func(t *catalogTx) (err error) {
 		all = store.CatalogChange{LastUID: uint32(t.bucket(deviceBucket).Sequence())}
-		return errors.Join(
+		err = errors.Join(
 			t.bucket(organizationBucket).ForEach(func(k, v []byte) error {
 				o, err := decodeOrganization(string(k), v)
 				all.Organizations = append(all.Organizations, o)
@@ -269,12 +289,18 @@ func (c *Catalog) Dump(ctx context.Context) (all store.CatalogChange, err error)
 				}
 				return t.eachPort(d.ID, func(p store.Port) error { all.Ports = append(all.Ports, p); return nil })
 			}),
-			t.bucket(apiKeyBucket).ForEach(func(k, v []byte) error {
-				key, err := decodeAPIKey(string(k), v)
-				all.APIKeys = append(all.APIKeys, key)
-				return err
-			}),
 		)
+		if err != nil {
+			return err
+		}
+		if all.APIKeys, err = apiKeys.list(t, "", store.Page{}); err != nil {
+			return err
+		}
+		if all.AlertRules, err = alertRules.list(t, "", store.Page{}); err != nil {
+			return err
+		}
+		all.Channels, err = channels.list(t, "", store.Page{})
+		return err
 	})
 	if err != nil {
 		return store.CatalogChange{}, fmt.Errorf("read the whole catalogue: %w", err)

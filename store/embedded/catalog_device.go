@@ -78,7 +78,7 @@ func (t *catalogTx) createDevice(d store.Device, ports []store.Port) (store.Devi
 	}
 	d.UID, d.CreatedAt = uint32(uid), kept(d.CreatedAt, t.now)
 	err = errors.Join(
-		devices.Put([]byte(d.ID), encodeDevice(d)),
+		t.putDevice(d),
 		t.bucket(nameBucket).Put([]byte(d.ID), []byte(d.ID)),
 		t.bucket(orgDeviceBucket).Put(pair(d.OrgID, d.ID), nil),
 	)
@@ -147,8 +147,17 @@ func (c *Catalog) UpdateDevice(ctx context.Context, d store.Device) error {
 		if d.SerialNumber != "" {
 			err = errors.Join(err, names.Put([]byte(d.SerialNumber), []byte(d.ID)))
 		}
-		return errors.Join(err, t.bucket(deviceBucket).Put([]byte(d.ID), encodeDevice(d)))
+		return errors.Join(err, t.putDevice(d))
 	})
+}
+
+// putDevice writes d, without what leads to it.
+func (t *catalogTx) putDevice(d store.Device) error {
+	err := t.bucket(deviceBucket).Put([]byte(d.ID), encodeDevice(d))
+	if len(d.Tags) > 0 {
+		err = errors.Join(err, t.needFormat(formatAlerts))
+	}
+	return err
 }
 
 // Device implements store.Devices.

@@ -23,6 +23,8 @@ func olderCatalog(t *testing.T) (path string) {
 	err = errors.Join(err, derr, update(c.db, func(tx *bbolt.Tx) error {
 		return errors.Join(
 			tx.DeleteBucket(apiKeyBucket), tx.DeleteBucket(orgAPIKeyBucket), tx.DeleteBucket(linkBucket),
+			tx.DeleteBucket(alertRuleBucket), tx.DeleteBucket(orgAlertRuleBucket),
+			tx.DeleteBucket(channelBucket), tx.DeleteBucket(orgChannelBucket), tx.DeleteBucket(channelNameBucket),
 			tx.Bucket(headerBucket).Put(headerFormat, binary.BigEndian.AppendUint32(nil, 1)),
 		)
 	}), c.Close())
@@ -69,6 +71,17 @@ func TestCatalogFormatRises(t *testing.T) {
 		{"a link", func(c *Catalog) error {
 			return c.CreateUser(ctx, store.User{ID: "u2", Email: "bob@example.org", Role: store.RoleViewer, OrgID: "acme", LinkHash: []byte{1}, LinkExpires: time.Unix(7, 0)})
 		}, 3},
+		{"an alert rule", func(c *Catalog) error {
+			r := store.AlertRule{ID: store.NewRuleID(), Name: "r", OrgID: "acme", Severity: store.SeverityInfo, Condition: store.Condition{Kind: store.CondOutside}}
+			return errors.Join(c.CreateAlertRule(ctx, r), c.DeleteAlertRule(ctx, r.ID))
+		}, 4},
+		{"a channel", func(c *Catalog) error {
+			ch := store.Channel{ID: store.NewChannelID(), Name: "ops", OrgID: "acme", Type: store.ChannelEmail}
+			return errors.Join(c.CreateChannel(ctx, ch), c.DeleteChannel(ctx, ch.ID))
+		}, 4},
+		{"a tag", func(c *Catalog) error {
+			return c.UpdateDevice(ctx, store.Device{ID: "d1", SerialNumber: "SN1", State: store.DeviceActive, Tags: []string{"pump"}})
+		}, 4},
 		{"a change that is refused", func(c *Catalog) error {
 			if err := c.CreateAPIKey(ctx, store.APIKey{ID: store.NewKeyID(), Name: "k", OrgID: "nobody", Scopes: store.Scopes()}); !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("a key of nobody: %v", err)
@@ -113,6 +126,10 @@ func TestCatalogFormatOfACopy(t *testing.T) {
 	keys := []store.APIKey{{ID: store.NewKeyID(), Name: "k", Scopes: []store.Scope{store.ScopeRead}}}
 	if err := c.Follow(ctx, m, store.CatalogChange{APIKeys: keys}); err != nil || formatOf(t, c) != 3 {
 		t.Errorf("with a key: %v, format %d", err, formatOf(t, c))
+	}
+	tagged := []store.Device{{ID: "d1", UID: 1, OrgID: "acme", State: store.DeviceActive, Tags: []string{"pump"}}}
+	if err := c.Follow(ctx, m, store.CatalogChange{Devices: tagged}); err != nil || formatOf(t, c) != 4 {
+		t.Errorf("with a tag: %v, format %d", err, formatOf(t, c))
 	}
 }
 

@@ -2,8 +2,7 @@ package embedded
 
 import (
 	"context"
-	"fmt"
-	"strings"
+	"errors"
 
 	"tidegate/store"
 )
@@ -76,80 +75,50 @@ func (c *Catalog) DeleteOrganization(ctx context.Context, id string) error {
 		if _, err := t.organization(id); err != nil {
 			return err
 		}
-		prefix := pair(id, "")
-		cur := t.bucket(orgDeviceBucket).Cursor()
-		for k, _ := cur.Seek(prefix); k != nil && len(k) > len(prefix) && string(k[:len(prefix)]) == string(prefix); k, _ = cur.Next() {
-			d, err := t.device(string(k[len(prefix):]))
-			if err != nil {
-				return err
-			}
-			if d.State != store.DeviceDeleted {
-				return store.Conflict("organization", id, "still has devices, such as %s; delete them first", d.ID)
-			}
+		if err := t.checkEmpty(id); err != nil {
+			return err
 		}
-		if hasPrefix(t.bucket(orgUserBucket), prefix) {
-			return store.Conflict("organization", id, "still has users; delete them, or move them to another organization, first")
-		}
-		if k, _ := t.bucket(orgAPIKeyBucket).Cursor().Seek(prefix); strings.HasPrefix(string(k), string(prefix)) {
-			return store.Conflict("organization", id, "still has API keys, such as %s; delete them first", k[len(prefix):])
-		}
-		return t.bucket(organizationBucket).Delete([]byte(id))
+		return errors.Join(t.dropAlerts(id), t.bucket(organizationBucket).Delete([]byte(id)))
 	})
 }
 
-// list calls take with what a bucket has, in order of id, or with what it has of
-// one organization, until take has taken a page.
-func (t *catalogTx) list(bucket, ofOrg []byte, orgID string, p store.Page, take func(id string, v []byte) (bool, error)) error {
-	all, taken := t.bucket(bucket), 0
-	if orgID == "" {
-		cur := all.Cursor()
-		for k, v := seekAfter(cur, p.After); k != nil && !full(taken, p.Limit); k, v = cur.Next() {
-			ok, err := take(string(k), v)
-			if err != nil {
-				return err
-			}
-			if ok {
-				taken++
-			}
+// checkEmpty reports what keeps an organization from being deleted.
+func (t *catalogTx) checkEmpty(id string) error {
+	err := t.list(deviceBucket, orgDeviceBucket, id, store.Page{}, func(deviceID string, v []byte) (bool, error) {
+		d, err := decodeDevice(deviceID, v)
+		if err == nil && d.State != store.DeviceDeleted {
+			err = store.Conflict("organization", id, "still has devices, such as %s; delete them first", d.ID)
 		}
-		return nil
+		return false, err
+	})
+	if err != nil {
+		return err
 	}
-	prefix := string(pair(orgID, ""))
-	cur := t.bucket(ofOrg).Cursor()
-	for k, _ := seekAfter(cur, prefix+p.After); k != nil && !full(taken, p.Limit); k, _ = cur.Next() {
-		id, ok := strings.CutPrefix(string(k), prefix)
-		if !ok || id == "" {
-			break
-		}
-		v := all.Get([]byte(id))
-		if v == nil {
-			return fmt.Errorf("list %s: %q of organization %s is absent from the catalogue", bucket, id, orgID)
-		}
-		ok, err := take(id, v)
-		if err != nil {
-			return err
-		}
-		if ok {
-			taken++
-		}
+	if hasPrefix(t.bucket(orgUserBucket), pair(id, "")) {
+		return store.Conflict("organization", id, "still has users; delete them, or move them to another organization, first")
 	}
-	return nil
+	keys, err := apiKeys.list(t, id, store.Page{Limit: 1})
+	if err == nil && len(keys) > 0 {
+		err = store.Conflict("organization", id, "still has API keys, such as %s; delete them first", keys[0].ID)
+	}
+	return err
 }
 
-// full reports whether n items fill a page; a limit of 0 is none.
-func full(n, limit int) bool { return limit > 0 && n >= limit }
-
-// keyCursor is the part of a bbolt cursor that seekAfter needs.
-type keyCursor interface {
-	Seek(key []byte) (k, v []byte)
-	Next() (k, v []byte)
-}
-
-// seekAfter moves cur to the first key greater than after.
-func seekAfter(cur keyCursor, after string) (k, v []byte) {
-	k, v = cur.Seek([]byte(after))
-	if k != nil && string(k) == after {
-		k, v = cur.Next()
+// dropAlerts removes the alert rules and the channels of an organization.
+func (t *catalogTx) dropAlerts(orgID string) error {
+	rules, err := alertRules.list(t, orgID, store.Page{})
+	if err != nil {
+		return err
 	}
-	return k, v
+	channels, err := channels.list(t, orgID, store.Page{})
+	if err != nil {
+		return err
+	}
+	for _, r := range rules {
+		err = errors.Join(err, alertRules.remove(t, r))
+	}
+	for _, c := range channels {
+		err = errors.Join(err, t.removeChannel(c))
+	}
+	return err
 }

@@ -39,6 +39,7 @@ type deviceRecord struct {
 	AcceptPast  *time.Duration `json:"acceptPast,omitempty"`
 	AcceptAhead *time.Duration `json:"acceptAhead,omitempty"`
 	AssumeZone  string         `json:"zone,omitempty"`
+	Tags        []string       `json:"tags,omitempty"`
 	CreatedAt   int64          `json:"created"`
 }
 
@@ -108,7 +109,7 @@ func encodeDevice(d store.Device) []byte {
 	return encodeRecord(deviceRecord{
 		UID: d.UID, OrgID: d.OrgID, Serial: d.SerialNumber, Name: d.Name,
 		State: string(d.State), SecretHash: d.SecretHash, AcceptPast: d.AcceptPast, AcceptAhead: d.AcceptAhead,
-		AssumeZone: d.AssumeZone, CreatedAt: d.CreatedAt.UnixMilli(),
+		AssumeZone: d.AssumeZone, Tags: d.Tags, CreatedAt: d.CreatedAt.UnixMilli(),
 	})
 }
 
@@ -120,7 +121,7 @@ func decodeDevice(id string, b []byte) (store.Device, error) {
 	return store.Device{
 		ID: id, UID: r.UID, OrgID: r.OrgID, SerialNumber: r.Serial, Name: r.Name,
 		State: store.DeviceState(r.State), SecretHash: r.SecretHash, AcceptPast: r.AcceptPast,
-		AcceptAhead: r.AcceptAhead, AssumeZone: r.AssumeZone, CreatedAt: milliTime(r.CreatedAt),
+		AcceptAhead: r.AcceptAhead, AssumeZone: r.AssumeZone, Tags: r.Tags, CreatedAt: milliTime(r.CreatedAt),
 	}, nil
 }
 

@@ -12,7 +12,7 @@
 //
 //	series-YYYY-MM.db   readings of one month of UTC, by their ts
 //	series-index.db     the position of the last whole flush; tallies of dropped months
-//	catalog.db          organizations, users, devices, ports, API keys
+//	catalog.db          organizations, users, devices, ports, API keys, alert rules, channels
 //	state.db            dead letters, rejected counts, presence
 //	sessions.db         logins of people, last use of API keys; in no backup
 //	writer.db           of a writer into a database elsewhere: position, counts, what is under way

@@ -32,8 +32,8 @@ type CatalogOptions struct {
 // said what became of it, it is sent again.
 //
 // What is in changes is then followed: by the copy, which answers every read,
-// and by the collections organizations, users, devices, ports and apiKeys, for
-// everybody else. Both may lag after a crash, and are caught up by Sync.
+// and by the collections organizations, users, devices, ports, apiKeys,
+// alertrules and channels, for everybody else. Both may lag after a crash, and are caught up by Sync.
 //
 // While the server is away reads go on, and changes fail with
 // store.ErrUnavailable within 10 seconds. Where the server was lost in
@@ -168,4 +168,24 @@ func (c *Catalog) APIKey(ctx context.Context, id string) (store.APIKey, error) {
 // ListAPIKeys implements store.APIKeys.
 func (c *Catalog) ListAPIKeys(ctx context.Context, f store.APIKeyFilter) ([]store.APIKey, error) {
 	return c.local.ListAPIKeys(ctx, f)
+}
+
+// AlertRule implements store.AlertRules.
+func (c *Catalog) AlertRule(ctx context.Context, id string) (store.AlertRule, error) {
+	return c.local.AlertRule(ctx, id)
+}
+
+// ListAlertRules implements store.AlertRules.
+func (c *Catalog) ListAlertRules(ctx context.Context, f store.AlertRuleFilter) ([]store.AlertRule, error) {
+	return c.local.ListAlertRules(ctx, f)
+}
+
+// Channel implements store.Channels.
+func (c *Catalog) Channel(ctx context.Context, id string) (store.Channel, error) {
+	return c.local.Channel(ctx, id)
+}
+
+// ListChannels implements store.Channels.
+func (c *Catalog) ListChannels(ctx context.Context, f store.ChannelFilter) ([]store.Channel, error) {
+	return c.local.ListChannels(ctx, f)
 }

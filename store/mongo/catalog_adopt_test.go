@@ -24,6 +24,8 @@ func original(t testing.TB) *embedded.Catalog {
 		noError(t, c.CreateOrganization(ctx, acme(id)))
 		noError(t, c.CreateUser(ctx, store.User{ID: "u-" + id, Email: id + "@example.org", Name: id, Role: store.RoleViewer, OrgID: id, LinkHash: []byte{byte(n)}, LinkExpires: time.Unix(7, 0)}))
 		noError(t, c.CreateAPIKey(ctx, apiKey(fmt.Sprintf("key-%016d", n), id)))
+		noError(t, c.CreateChannel(ctx, channel("ch-"+id, id)))
+		noError(t, c.CreateAlertRule(ctx, alertRule("rule-"+id, id, "ch-"+id)))
 		for m := range 4 {
 			_, err := c.CreateDevice(ctx, store.Device{ID: fmt.Sprintf("d-%d-%d", n, m), OrgID: id, SerialNumber: fmt.Sprintf("SN-%d-%d", n, m)}, []store.Port{{Number: 1, Name: "U"}, {Number: 65535}})
 			noError(t, err)
@@ -99,7 +101,7 @@ func TestAdoptCatalogCutOff(t *testing.T) {
 	ends := false
 	for n := 0; !ends; n++ {
 		for _, swallow := range []func(func(string) bool, int){p.SwallowRequests, p.SwallowReplies} {
-			for _, name := range []string{organizationsCollection, usersCollection, devicesCollection, portsCollection, apiKeysCollection, changesCollection} {
+			for _, name := range append(catalogCollections(), changesCollection) {
 				_, err := direct.db.Collection(name).DeleteMany(ctx, bson.D{})
 				noError(t, err)
 			}

@@ -28,11 +28,15 @@ type changeDoc struct {
 	Devices       []deviceDoc       `bson:"devices,omitempty"`
 	Ports         []portDoc         `bson:"ports,omitempty"`
 	APIKeys       []apiKeyDoc       `bson:"apiKeys,omitempty"`
+	AlertRules    []alertRuleDoc    `bson:"alertRules,omitempty"`
+	Channels      []channelDoc      `bson:"channels,omitempty"`
 
 	GoneOrganizations []string  `bson:"goneOrganizations,omitempty"`
 	GoneUsers         []string  `bson:"goneUsers,omitempty"`
 	GonePorts         []portRef `bson:"gonePorts,omitempty"`
 	GoneAPIKeys       []string  `bson:"goneApiKeys,omitempty"`
+	GoneAlertRules    []string  `bson:"goneAlertRules,omitempty"`
+	GoneChannels      []string  `bson:"goneChannels,omitempty"`
 }
 
 type portRef struct {
@@ -47,6 +51,7 @@ func docOfChange(c store.CatalogChange, revision int64, token string, at bson.Da
 	d := changeDoc{
 		Revision: revision, Token: token, At: at,
 		GoneOrganizations: c.GoneOrganizations, GoneUsers: c.GoneUsers, GoneAPIKeys: c.GoneAPIKeys,
+		GoneAlertRules: c.GoneAlertRules, GoneChannels: c.GoneChannels,
 	}
 	for _, o := range c.Organizations {
 		d.Organizations = append(d.Organizations, docOfOrganization(o, revision))
@@ -63,6 +68,12 @@ func docOfChange(c store.CatalogChange, revision int64, token string, at bson.Da
 	for _, k := range c.APIKeys {
 		d.APIKeys = append(d.APIKeys, docOfAPIKey(k, revision))
 	}
+	for _, r := range c.AlertRules {
+		d.AlertRules = append(d.AlertRules, docOfAlertRule(r, revision))
+	}
+	for _, v := range c.Channels {
+		d.Channels = append(d.Channels, docOfChannel(v, revision))
+	}
 	for _, p := range c.GonePorts {
 		d.GonePorts = append(d.GonePorts, portRef{p.DeviceID, int32(p.Number)})
 	}
@@ -71,7 +82,10 @@ func docOfChange(c store.CatalogChange, revision int64, token string, at bson.Da
 
 // change answers what the copy shall follow.
 func (d *changeDoc) change() store.CatalogChange {
-	c := store.CatalogChange{GoneOrganizations: d.GoneOrganizations, GoneUsers: d.GoneUsers, GoneAPIKeys: d.GoneAPIKeys}
+	c := store.CatalogChange{
+		GoneOrganizations: d.GoneOrganizations, GoneUsers: d.GoneUsers, GoneAPIKeys: d.GoneAPIKeys,
+		GoneAlertRules: d.GoneAlertRules, GoneChannels: d.GoneChannels,
+	}
 	for _, o := range d.Organizations {
 		c.Organizations = append(c.Organizations, o.organization())
 	}
@@ -86,6 +100,12 @@ func (d *changeDoc) change() store.CatalogChange {
 	}
 	for _, k := range d.APIKeys {
 		c.APIKeys = append(c.APIKeys, k.apiKey())
+	}
+	for _, r := range d.AlertRules {
+		c.AlertRules = append(c.AlertRules, r.alertRule())
+	}
+	for _, v := range d.Channels {
+		c.Channels = append(c.Channels, v.channel())
 	}
 	for _, p := range d.GonePorts {
 		c.GonePorts = append(c.GonePorts, store.PortID{DeviceID: p.DeviceID, Number: uint16(p.Number)})

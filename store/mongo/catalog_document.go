@@ -48,6 +48,7 @@ type deviceDoc struct {
 	AcceptPastNanos  *int64        `bson:"acceptPastNanos,omitempty"`
 	AcceptAheadNanos *int64        `bson:"acceptAheadNanos,omitempty"`
 	AssumeZone       string        `bson:"assumeZone,omitempty"`
+	Tags             []string      `bson:"tags,omitempty"`
 	CreatedAt        bson.DateTime `bson:"createdAt"`
 	Rev              int64         `bson:"rev"`
 }
@@ -146,7 +147,7 @@ func docOfDevice(d store.Device, rev int64) deviceDoc {
 	return deviceDoc{
 		ID: d.ID, UID: int64(d.UID), OrgID: d.OrgID, SerialNumber: d.SerialNumber, Name: d.Name, State: string(d.State),
 		SecretHash: d.SecretHash, AcceptPastNanos: (*int64)(d.AcceptPast), AcceptAheadNanos: (*int64)(d.AcceptAhead),
-		AssumeZone: d.AssumeZone, CreatedAt: dateOf(d.CreatedAt), Rev: rev,
+		AssumeZone: d.AssumeZone, Tags: d.Tags, CreatedAt: dateOf(d.CreatedAt), Rev: rev,
 	}
 }
 
@@ -154,7 +155,7 @@ func (d deviceDoc) device() store.Device {
 	return store.Device{
 		ID: d.ID, UID: uint32(d.UID), OrgID: d.OrgID, SerialNumber: d.SerialNumber, Name: d.Name, State: store.DeviceState(d.State),
 		SecretHash: d.SecretHash, AcceptPast: (*time.Duration)(d.AcceptPastNanos), AcceptAhead: (*time.Duration)(d.AcceptAheadNanos),
-		AssumeZone: d.AssumeZone, CreatedAt: timeOf(d.CreatedAt),
+		AssumeZone: d.AssumeZone, Tags: d.Tags, CreatedAt: timeOf(d.CreatedAt),
 	}
 }
 

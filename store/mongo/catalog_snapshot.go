@@ -19,10 +19,15 @@ type snapshot struct {
 	devices       map[string]deviceDoc
 	ports         map[string]portDoc
 	apiKeys       map[string]apiKeyDoc
+	alertRules    map[string]alertRuleDoc
+	channels      map[string]channelDoc
 }
 
 func newSnapshot() *snapshot {
-	return &snapshot{map[string]organizationDoc{}, map[string]userDoc{}, map[string]deviceDoc{}, map[string]portDoc{}, map[string]apiKeyDoc{}}
+	return &snapshot{
+		map[string]organizationDoc{}, map[string]userDoc{}, map[string]deviceDoc{}, map[string]portDoc{},
+		map[string]apiKeyDoc{}, map[string]alertRuleDoc{}, map[string]channelDoc{},
+	}
 }
 
 func (s *snapshot) read(ctx context.Context, d *Database) error {
@@ -32,6 +37,8 @@ func (s *snapshot) read(ctx context.Context, d *Database) error {
 		readAll(ctx, d, devicesCollection, func(v *deviceDoc) { s.devices[v.ID] = *v }),
 		readAll(ctx, d, portsCollection, func(p *portDoc) { s.ports[p.ID] = *p }),
 		readAll(ctx, d, apiKeysCollection, func(k *apiKeyDoc) { s.apiKeys[k.ID] = *k }),
+		readAll(ctx, d, alertRulesCollection, func(r *alertRuleDoc) { s.alertRules[r.ID] = *r }),
+		readAll(ctx, d, channelsCollection, func(c *channelDoc) { s.channels[c.ID] = *c }),
 	} {
 		if err != nil {
 			return err
@@ -66,6 +73,12 @@ func (s *snapshot) apply(c *changeDoc) {
 	for _, id := range c.GoneAPIKeys {
 		delete(s.apiKeys, id)
 	}
+	for _, id := range c.GoneAlertRules {
+		delete(s.alertRules, id)
+	}
+	for _, id := range c.GoneChannels {
+		delete(s.channels, id)
+	}
 	for _, o := range c.Organizations {
 		s.organizations[o.ID] = o
 	}
@@ -81,6 +94,12 @@ func (s *snapshot) apply(c *changeDoc) {
 	for _, k := range c.APIKeys {
 		s.apiKeys[k.ID] = k
 	}
+	for _, r := range c.AlertRules {
+		s.alertRules[r.ID] = r
+	}
+	for _, v := range c.Channels {
+		s.channels[v.ID] = v
+	}
 }
 
 // whole answers it as one change, in the order of Dump.
@@ -88,6 +107,7 @@ func (s *snapshot) whole() store.CatalogChange {
 	d := changeDoc{
 		Organizations: slices.Collect(maps.Values(s.organizations)), Users: slices.Collect(maps.Values(s.users)),
 		Devices: slices.Collect(maps.Values(s.devices)), Ports: slices.Collect(maps.Values(s.ports)), APIKeys: slices.Collect(maps.Values(s.apiKeys)),
+		AlertRules: slices.Collect(maps.Values(s.alertRules)), Channels: slices.Collect(maps.Values(s.channels)),
 	}
 	c := d.change()
 	sortWhole(&c)
@@ -106,4 +126,6 @@ func sortWhole(c *store.CatalogChange) {
 		return cmp.Compare(a.Number, b.Number)
 	})
 	slices.SortFunc(c.APIKeys, func(a, b store.APIKey) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(c.AlertRules, func(a, b store.AlertRule) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(c.Channels, func(a, b store.Channel) int { return cmp.Compare(a.ID, b.ID) })
 }

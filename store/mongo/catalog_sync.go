@@ -145,7 +145,7 @@ func (c *Catalog) load(ctx context.Context) error {
 			return err
 		}
 		c.mark, c.follows, c.pulled = m, true, true
-		c.o.Logger.Info("read the catalogue from MongoDB", "database", m.Name, "revision", m.Revision, "organizations", len(whole.Organizations), "devices", len(whole.Devices), "ports", len(whole.Ports), "api_keys", len(whole.APIKeys))
+		c.o.Logger.Info("read the catalogue from MongoDB", "database", m.Name, "revision", m.Revision, "organizations", len(whole.Organizations), "devices", len(whole.Devices), "ports", len(whole.Ports), "api_keys", len(whole.APIKeys), "alert_rules", len(whole.AlertRules), "channels", len(whole.Channels))
 		return nil
 	}
 	return fmt.Errorf("%w: the catalogue changes faster than it can be read; try again", store.ErrUnavailable)

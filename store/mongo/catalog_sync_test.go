@@ -125,6 +125,18 @@ func TestCatalogFollows(t *testing.T) {
 			return c.UpdateAPIKey(ctx, store.APIKey{ID: "key-0123456789abcdef", Name: "renamed"})
 		},
 		func(c store.Catalog) error { return c.DeleteAPIKey(ctx, "key-0123456789abcdef") },
+		func(c store.Catalog) error { return c.CreateChannel(ctx, channel("ch-0", "acme")) },
+		func(c store.Catalog) error { return c.UpdateChannel(ctx, channel("ch-0", "")) },
+		func(c store.Catalog) error { return c.CreateAlertRule(ctx, alertRule("rule-0", "acme", "ch-0")) },
+		func(c store.Catalog) error {
+			r := alertRule("rule-0", "")
+			r.Revision = 2
+			return c.UpdateAlertRule(ctx, r)
+		},
+		func(c store.Catalog) error { return c.DeleteChannel(ctx, "ch-0") },
+		func(c store.Catalog) error { return c.DeleteAlertRule(ctx, "rule-0") },
+		func(c store.Catalog) error { return c.CreateChannel(ctx, channel("ch-1", "acme")) },
+		func(c store.Catalog) error { return c.CreateAlertRule(ctx, alertRule("rule-1", "acme", "ch-1")) },
 		func(c store.Catalog) error { return c.DeleteUser(ctx, "u1") },
 		func(c store.Catalog) error { return c.DeleteOrganization(ctx, "acme") },
 	} {
@@ -290,7 +302,9 @@ func TestCatalogOlderCopy(t *testing.T) {
 		m.Form = 0
 		bare := link
 		bare.Name, bare.LinkHash, bare.LinkExpires = "", nil, time.Time{}
-		noError(t, i.local.Follow(ctx, m, store.CatalogChange{Users: []store.User{bare}, GoneAPIKeys: []string{id}}))
+		noError(t, i.local.Follow(ctx, m, store.CatalogChange{
+			Users: []store.User{bare}, GoneAPIKeys: []string{id}, GoneAlertRules: []string{"rule-0"}, GoneChannels: []string{"ch-0"},
+		}))
 		noError(t, i.Close())
 		return openInstance(t, uri, dir)
 	}
@@ -298,6 +312,8 @@ func TestCatalogOlderCopy(t *testing.T) {
 	noError(t, a.CreateOrganization(ctx, acme("acme")))
 	noError(t, a.CreateUser(ctx, link))
 	noError(t, a.CreateAPIKey(ctx, apiKey(id, "acme")))
+	noError(t, a.CreateChannel(ctx, channel("ch-0", "acme")))
+	noError(t, a.CreateAlertRule(ctx, alertRule("rule-0", "acme", "ch-0")))
 
 	p := mongotest.NewProxy(t, server.Addr())
 	p.Refuse(true)
@@ -315,6 +331,9 @@ func TestCatalogOlderCopy(t *testing.T) {
 	if k, err := i.APIKey(ctx, id); err != nil || k.OrgID != "acme" {
 		t.Errorf("it has %+v, %v", k, err)
 	}
+	if r, err := i.AlertRule(ctx, "rule-0"); err != nil || r.OrgID != "acme" {
+		t.Errorf("it has %+v, %v", r, err)
+	}
 	if changed, err := i.Sync(ctx); err != nil || changed {
 		t.Errorf("once more: %v, %v", changed, err)
 	}
@@ -328,6 +347,10 @@ func TestCatalogOlderCopy(t *testing.T) {
 	}
 	noError(t, i.DeleteUser(ctx, "u1"))
 	refusal(t, i.DeleteOrganization(ctx, "acme"), store.ErrConflict, "still has API keys, such as "+id)
+	noError(t, errors.Join(i.DeleteAPIKey(ctx, id), i.DeleteOrganization(ctx, "acme")))
+	if r, err := i.AlertRule(ctx, "rule-0"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a rule outlived its organization: %+v, %v", r, err)
+	}
 	sameEverywhere(t, a, i)
 	noError(t, i.Close())
 
@@ -371,7 +394,7 @@ func TestCatalogOlderDocuments(t *testing.T) {
 		}
 	}
 	sameEverywhere(t, a, b)
-	if v := versionOf(t, b.db); v != 2 {
+	if v := versionOf(t, b.db); v != migrations()[len(migrations())-1].version {
 		t.Errorf("the database has version %d", v)
 	}
 }

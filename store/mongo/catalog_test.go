@@ -110,6 +110,18 @@ func apiKey(id, orgID string) store.APIKey {
 	return store.APIKey{ID: id, Name: "k", OrgID: orgID, Scopes: []store.Scope{store.ScopeIngest}, SecretHash: []byte{1}}
 }
 
+func alertRule(id, orgID string, channels ...string) store.AlertRule {
+	high := 80.0
+	return store.AlertRule{
+		ID: id, OrgID: orgID, Name: "hot", Severity: store.SeverityWarning, Condition: store.Condition{Kind: store.CondAbove, High: &high},
+		Labels: map[string]string{"a": "1", "b.c": "2", "d": "3"}, Channels: channels,
+	}
+}
+
+func channel(id, orgID string) store.Channel {
+	return store.Channel{ID: id, OrgID: orgID, Name: "ops", Type: store.ChannelWebhook, Headers: map[string]string{"A": "1", "$b.c": "2", "D": "3"}, Secret: "s"}
+}
+
 func acme(id string) store.Organization { return store.Organization{ID: id, Name: "Acme"} }
 
 // TestCatalog holds the catalogue against the rules of every store, and the
@@ -158,7 +170,7 @@ func TestCatalogDocuments(t *testing.T) {
 		PasswordChangedAt: at, LinkHash: []byte{1}, LinkExpires: at, CreatedAt: at,
 	}))
 	noError(t, i.CreateUser(ctx, store.User{ID: "u2", Email: "root@example.org", Role: store.RoleCompanyAdmin, CreatedAt: at}))
-	_, err := i.CreateDevice(ctx, store.Device{ID: "d1", OrgID: "acme", SerialNumber: "SN1", Name: "pump", SecretHash: []byte{1}, AcceptPast: &past, AcceptAhead: &ahead, AssumeZone: "UTC", CreatedAt: at}, nil)
+	_, err := i.CreateDevice(ctx, store.Device{ID: "d1", OrgID: "acme", SerialNumber: "SN1", Name: "pump", SecretHash: []byte{1}, AcceptPast: &past, AcceptAhead: &ahead, AssumeZone: "UTC", Tags: []string{"hall-2", "pump"}, CreatedAt: at}, nil)
 	noError(t, err)
 	_, err = i.CreateDevice(ctx, store.Device{ID: "d2", OrgID: "acme", CreatedAt: at}, []store.Port{{Number: 1, Calibrations: []store.Calibration{{Number: 1, Scaling: 1, CreatedAt: at}}, CreatedAt: at}})
 	noError(t, err)
@@ -176,22 +188,35 @@ func TestCatalogDocuments(t *testing.T) {
 	noError(t, i.CreateAPIKey(ctx, store.APIKey{ID: "key-1123456789abcdef", Name: "all", Scopes: []store.Scope{store.ScopeAdmin}, CreatedBy: "uid:0", CreatedAt: at}))
 	noError(t, i.CreateAPIKey(ctx, store.APIKey{ID: "key-2123456789abcdef", Name: "gone", Scopes: []store.Scope{store.ScopeRead}}))
 	noError(t, i.DeleteAPIKey(ctx, "key-2123456789abcdef"))
+	ops := channel("ch-0", "acme")
+	ops.Enabled, ops.URL, ops.Severities, ops.To, ops.RatePerHour, ops.ExpireAfter, ops.CreatedAt, ops.UpdatedAt = true, "https://example.org", []store.Severity{store.SeverityCritical}, []string{"x"}, 60, store.Duration(time.Hour), at, at
+	noError(t, i.CreateChannel(ctx, ops))
+	hot := alertRule("rule-0", "acme", "ch-0")
+	hot.Enabled, hot.For, hot.UpdatedBy, hot.CreatedAt, hot.UpdatedAt = true, store.Duration(5*time.Minute), "uid:0", at, at
+	hot.Selection = store.Selection{DeviceIDs: []string{"d1"}, Ports: []uint16{65535}}
+	hot.Schedule = &store.Schedule{Days: []store.Weekday{"mon"}, From: "22:00", To: "06:00", Zone: "UTC"}
+	noError(t, i.CreateAlertRule(ctx, hot))
+	noError(t, i.CreateAlertRule(ctx, alertRule("rule-1", "acme")))
+	noError(t, i.DeleteAlertRule(ctx, "rule-1"))
 	gone := regexp.MustCompile(`"gone":\{"\$date":"[^"]*"\}`)
 	date := `{"$date":"2025-09-06T12:00:00.007Z"}`
 	for name, want := range map[string]string{
 		organizationsCollection: `{"_id":"acme","name":"Acme","createdAt":DATE,"rev":1}`,
 		usersCollection: `{"_id":"u1","email":"Ann@example.org","emailKey":"ann@example.org","role":"viewer","orgId":"acme","passwordHash":"$argon2id$","createdAt":DATE,"rev":2,"name":"Ann","passwordChangedAt":DATE,"linkHash":{"$binary":{"base64":"AQ==","subType":"00"}},"linkExpires":DATE}
 {"_id":"u2","gone":GONE,"rev":9}`,
-		devicesCollection: `{"_id":"d1","uid":1,"orgId":"acme","serialNumber":"SN1","name":"pump","state":"active","secretHash":{"$binary":{"base64":"AQ==","subType":"00"}},"acceptPastNanos":3600000000000,"acceptAheadNanos":0,"assumeZone":"UTC","createdAt":DATE,"rev":4}
+		devicesCollection: `{"_id":"d1","uid":1,"orgId":"acme","serialNumber":"SN1","name":"pump","state":"active","secretHash":{"$binary":{"base64":"AQ==","subType":"00"}},"acceptPastNanos":3600000000000,"acceptAheadNanos":0,"assumeZone":"UTC","tags":["hall-2","pump"],"createdAt":DATE,"rev":4}
 {"_id":"d2","uid":2,"orgId":"acme","state":"deleted","createdAt":DATE,"rev":7}`,
 		portsCollection: `{"_id":"d1/65535","deviceId":"d1","portNumber":65535,"name":"Voltage","unit":"V","calibrations":[{"number":1,"scaling":2.0,"offset":1.0,"createdAt":DATE},{"number":2,"scaling":0.5,"offset":0.0,"effectiveFrom":DATE,"createdAt":DATE}],"validMin":-1.5,"validMax":260.0,"low":-1.5,"high":260.0,"createdAt":DATE,"rev":6}
 {"_id":"d2/1","gone":GONE,"rev":8}`,
 		apiKeysCollection: `{"_id":"key-0123456789abcdef","name":"PLC","orgId":"acme","scopes":["ingest","read"],"deviceIds":["d1"],"expiresAt":DATE,"secretHash":{"$binary":{"base64":"AQ==","subType":"00"}},"createdBy":"user:ann@example.org","createdAt":DATE,"rev":10}
 {"_id":"key-1123456789abcdef","name":"all","scopes":["admin"],"createdBy":"uid:0","createdAt":DATE,"rev":11}
 {"_id":"key-2123456789abcdef","gone":GONE,"rev":13}`,
-		metaCollection: `{"_id":"catalog","applied":13,"lastUid":2}
+		channelsCollection: `{"_id":"ch-0","orgId":"acme","name":"ops","type":"webhook","enabled":true,"severities":["critical"],"url":"https://example.org","headers":[{"name":"$b.c","value":"2"},{"name":"A","value":"1"},{"name":"D","value":"3"}],"secret":"s","to":["x"],"ratePerHour":60,"expireAfterNanos":3600000000000,"createdAt":DATE,"updatedAt":DATE,"rev":14}`,
+		alertRulesCollection: `{"_id":"rule-0","organizationId":"acme","name":"hot","enabled":true,"selection":{"deviceIds":["d1"],"ports":[65535]},"condition":{"kind":"above","high":80.0},"forNanos":300000000000,"severity":"warning","labels":[{"name":"a","value":"1"},{"name":"b.c","value":"2"},{"name":"d","value":"3"}],"channels":["ch-0"],"schedule":{"days":["mon"],"from":"22:00","to":"06:00","zone":"UTC"},"revision":1,"createdAt":DATE,"updatedAt":DATE,"updatedBy":"uid:0","rev":15}
+{"_id":"rule-1","gone":GONE,"rev":17}`,
+		metaCollection: `{"_id":"catalog","applied":17,"lastUid":2}
 {"_id":"database","id":"ID"}
-{"_id":"schema","version":2}`,
+{"_id":"schema","version":3}`,
 	} {
 		cur, err := i.db.db.Collection(name).Find(ctx, bson.D{}, options.Find().SetSort(keys("_id")))
 		noError(t, err)

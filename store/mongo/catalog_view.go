@@ -120,40 +120,56 @@ func (d *Database) viewChange(ctx context.Context, c *changeDoc) error {
 
 func (d *Database) viewDocuments(ctx context.Context, c *changeDoc) error {
 	views := map[string][]view{}
-	for _, id := range c.GoneOrganizations {
-		views[organizationsCollection] = append(views[organizationsCollection], view{id, goneDoc{id, c.At, c.Revision}})
+	gone := func(name string, ids ...string) {
+		for _, id := range ids {
+			views[name] = append(views[name], view{id, goneDoc{id, c.At, c.Revision}})
+		}
 	}
-	for _, id := range c.GoneUsers {
-		views[usersCollection] = append(views[usersCollection], view{id, goneDoc{id, c.At, c.Revision}})
-	}
+	is := func(name, id string, doc any) { views[name] = append(views[name], view{id, doc}) }
+	gone(organizationsCollection, c.GoneOrganizations...)
+	gone(usersCollection, c.GoneUsers...)
 	for _, p := range c.GonePorts {
-		id := portDocID(p.DeviceID, uint16(p.Number))
-		views[portsCollection] = append(views[portsCollection], view{id, goneDoc{id, c.At, c.Revision}})
+		gone(portsCollection, portDocID(p.DeviceID, uint16(p.Number)))
 	}
-	for _, id := range c.GoneAPIKeys {
-		views[apiKeysCollection] = append(views[apiKeysCollection], view{id, goneDoc{id, c.At, c.Revision}})
-	}
+	gone(apiKeysCollection, c.GoneAPIKeys...)
+	gone(alertRulesCollection, c.GoneAlertRules...)
+	gone(channelsCollection, c.GoneChannels...)
 	for _, o := range c.Organizations {
-		views[organizationsCollection] = append(views[organizationsCollection], view{o.ID, o})
+		is(organizationsCollection, o.ID, o)
 	}
 	for _, u := range c.Users {
-		views[usersCollection] = append(views[usersCollection], view{u.ID, u})
+		is(usersCollection, u.ID, u)
 	}
 	for _, v := range c.Devices {
-		views[devicesCollection] = append(views[devicesCollection], view{v.ID, v})
+		is(devicesCollection, v.ID, v)
 	}
 	for _, p := range c.Ports {
-		views[portsCollection] = append(views[portsCollection], view{p.ID, p})
+		is(portsCollection, p.ID, p)
 	}
 	for _, k := range c.APIKeys {
-		views[apiKeysCollection] = append(views[apiKeysCollection], view{k.ID, k})
+		is(apiKeysCollection, k.ID, k)
 	}
-	for _, name := range []string{organizationsCollection, usersCollection, devicesCollection, portsCollection, apiKeysCollection} {
+	for _, r := range c.AlertRules {
+		is(alertRulesCollection, r.ID, r)
+	}
+	for _, v := range c.Channels {
+		is(channelsCollection, v.ID, v)
+	}
+	for _, name := range catalogCollections() {
 		if err := d.viewInto(ctx, name, views[name], c.Revision); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// catalogCollections answers those that show the catalogue, in the order in
+// which they are written.
+func catalogCollections() []string {
+	return []string{
+		organizationsCollection, usersCollection, devicesCollection, portsCollection, apiKeysCollection,
+		alertRulesCollection, channelsCollection,
+	}
 }
 
 // view is a document as a change leaves it.

@@ -64,6 +64,13 @@ func TestCatalogHeldUpWriter(t *testing.T) {
 		func() error { return i.UpdateAPIKey(ctx, store.APIKey{ID: "key-1111111111111111", Name: "renamed"}) },
 		func() error { return i.CreateAPIKey(ctx, apiKey("key-2222222222222222", "a")) },
 		func() error { return i.DeleteAPIKey(ctx, "key-2222222222222222") },
+		func() error { return i.CreateChannel(ctx, channel("ch-0", "a")) },
+		func() error { return i.CreateAlertRule(ctx, alertRule("rule-0", "a", "ch-0")) },
+		func() error { return i.DeleteAlertRule(ctx, "rule-0") },
+		func() error { return i.CreateAlertRule(ctx, alertRule("rule-0", "b")) },
+		func() error { return i.CreateAlertRule(ctx, alertRule("rule-1", "a", "ch-0")) },
+		func() error { return i.CreateChannel(ctx, channel("ch-1", "b")) },
+		func() error { return i.DeleteChannel(ctx, "ch-1") },
 	} {
 		if err := step(); err != nil {
 			t.Fatalf("step %d: %v", n, err)

@@ -185,7 +185,22 @@ func organizationChange(ctx context.Context, draft store.Catalog, id string, err
 // DeleteOrganization implements store.Organizations.
 func (c *Catalog) DeleteOrganization(ctx context.Context, id string) error {
 	return c.write(ctx, "delete organization", func(draft store.Catalog) (store.CatalogChange, error) {
-		return store.CatalogChange{GoneOrganizations: []string{id}}, draft.DeleteOrganization(ctx, id)
+		change := store.CatalogChange{GoneOrganizations: []string{id}}
+		rules, err := draft.ListAlertRules(ctx, store.AlertRuleFilter{OrgID: id})
+		if err != nil {
+			return change, err
+		}
+		channels, err := draft.ListChannels(ctx, store.ChannelFilter{OrgID: id})
+		if err != nil {
+			return change, err
+		}
+		for _, r := range rules {
+			change.GoneAlertRules = append(change.GoneAlertRules, r.ID)
+		}
+		for _, ch := range channels {
+			change.GoneChannels = append(change.GoneChannels, ch.ID)
+		}
+		return change, draft.DeleteOrganization(ctx, id)
 	})
 }
 

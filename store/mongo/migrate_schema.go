@@ -36,6 +36,10 @@ func migrations() []migration {
 		// look: all instances are to be brought to the new version together. What
 		// its copy lacks then is read anew (store.CatalogForm).
 		{2, nothing},
+		// Alert rules and channels; tags of devices. As above: an older one would
+		// leave the rules and channels of an organization that it deletes, and write
+		// devices without their tags.
+		{3, nothing},
 	}
 }
 

@@ -20,6 +20,7 @@ const (
 	devicesCollection       = "devices"
 	portsCollection         = "ports"
 	apiKeysCollection       = "apiKeys"
+	channelsCollection      = "channels"
 	valuesCollection        = "values"
 	alertRulesCollection    = "alertrules"
 	alertEventsCollection   = "alertevents"
@@ -31,7 +32,7 @@ const (
 	changesCollection       = "changes" // the catalogue's changes in order
 )
 
-// goneSeconds is how long a deleted organization, user, port or API key leaves a trace.
+// goneSeconds is how long what is deleted leaves a trace, a device excepted.
 // Until then a writer that was held up cannot bring it back.
 const goneSeconds = 7 * 24 * 3600
 
@@ -86,10 +87,11 @@ func collections() []collection {
 			gone,
 		}},
 		{name: apiKeysCollection, indexes: []index{{name: "org", keys: keys("orgId")}, gone}},
+		{name: channelsCollection, indexes: []index{{name: "org", keys: keys("orgId")}, gone}},
 		{name: valuesCollection, options: options.CreateCollection().SetTimeSeriesOptions(series), indexes: []index{
 			{name: "series", keys: keys("metadata.deviceId", "metadata.portNumber", "ts")},
 		}},
-		{name: alertRulesCollection, indexes: []index{{name: "organization", keys: keys("organizationId")}}},
+		{name: alertRulesCollection, indexes: []index{{name: "organization", keys: keys("organizationId")}, gone}},
 		{name: alertEventsCollection, indexes: []index{{name: "status", keys: keys("status", "triggeredAt")}}},
 		{name: deadLettersCollection, indexes: []index{
 			{name: "received", keys: keys("receivedAt")},

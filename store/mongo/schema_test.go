@@ -75,6 +75,7 @@ func schemaOf(t testing.TB, db *mongo.Database) []string {
 var wholeSchema = strings.Split(`alertevents collection
 alertevents: status {"status":1,"triggeredAt":1}
 alertrules collection
+alertrules: gone {"gone":1} expires after {"$numberInt":"604800"}
 alertrules: organization {"organizationId":1}
 apiKeys collection
 apiKeys: gone {"gone":1} expires after {"$numberInt":"604800"}
@@ -82,6 +83,9 @@ apiKeys: org {"orgId":1}
 audit collection
 audit: at {"at":1}
 changes collection
+channels collection
+channels: gone {"gone":1} expires after {"$numberInt":"604800"}
+channels: org {"orgId":1}
 deadletters collection
 deadletters: device {"deviceId":1,"receivedAt":1}
 deadletters: received {"receivedAt":1}
@@ -372,7 +376,8 @@ func TestMigrateSchema(t *testing.T) {
 	server := mongotest.Shared(t, mongotest.ReplicaSet)
 	d, ctx := attach(t, server.URI(t, mongotest.Database(t))), t.Context()
 	noError(t, d.Ready(ctx))
-	if v := versionOf(t, d); v != 2 {
+	newest := migrations()[len(migrations())-1].version
+	if v := versionOf(t, d); v != newest {
 		t.Errorf("a new database has version %d", v)
 	}
 	var ran []int
@@ -381,16 +386,16 @@ func TestMigrateSchema(t *testing.T) {
 		return migration{version, func(context.Context, *Database) error { ran = append(ran, version); return *err }}
 	}
 	none, at := error(nil), broken
-	list := []migration{step(2, &none), step(3, &none), step(5, &at), step(6, &none)}
+	list := []migration{step(newest, &none), step(newest+1, &none), step(newest+3, &at), step(newest+4, &none)}
 	for n, tt := range []struct {
 		err     error
 		ran     []int
 		version int
 	}{
-		{broken, []int{3, 5}, 3}, // it ends there
-		{broken, []int{5}, 3},
-		{nil, []int{5, 6}, 6}, // mended: it goes on from there
-		{nil, nil, 6},
+		{broken, []int{newest + 1, newest + 3}, newest + 1}, // it ends there
+		{broken, []int{newest + 3}, newest + 1},
+		{nil, []int{newest + 3, newest + 4}, newest + 4}, // mended: it goes on from there
+		{nil, nil, newest + 4},
 	} {
 		if at = tt.err; n == 3 {
 			at = broken // not called
@@ -402,15 +407,15 @@ func TestMigrateSchema(t *testing.T) {
 		}
 	}
 	// One that was held up does not take the note of a faster one back.
-	slow := migration{7, func(ctx context.Context, d *Database) error {
-		return d.upsertMeta(ctx, "schema", bson.D{{Key: "$set", Value: bson.D{{Key: "version", Value: 8}}}})
+	slow := migration{newest + 5, func(ctx context.Context, d *Database) error {
+		return d.upsertMeta(ctx, "schema", bson.D{{Key: "$set", Value: bson.D{{Key: "version", Value: newest + 6}}}})
 	}}
-	noError(t, d.migrateSchema(ctx, []migration{slow, step(8, &at)}))
-	if v := versionOf(t, d); v != 8 {
+	noError(t, d.migrateSchema(ctx, []migration{slow, step(newest+6, &at)}))
+	if v := versionOf(t, d); v != newest+6 {
 		t.Errorf("a held-up instance took the version back to %d", v)
 	}
-	noError(t, d.upsertMeta(ctx, "schema", bson.D{{Key: "$set", Value: bson.D{{Key: "version", Value: 5}}}}))
-	refusal(t, d.migrateSchema(ctx, list[:2]), store.ErrInvalid, "has schema version 5, this tidegate knows up to 3")
+	noError(t, d.upsertMeta(ctx, "schema", bson.D{{Key: "$set", Value: bson.D{{Key: "version", Value: newest + 3}}}}))
+	refusal(t, d.migrateSchema(ctx, list[:2]), store.ErrInvalid, fmt.Sprintf("has schema version %d, this tidegate knows up to %d", newest+3, newest+1))
 }
 
 // TestMigrateSchemaAtOnce: two instances bring documents to a new form at the

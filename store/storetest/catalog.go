@@ -32,6 +32,7 @@ type Catalog interface {
 // the image that a crash leaves of that.
 func RunCatalog(t *testing.T, open func(t testing.TB, dir string) Catalog) {
 	t.Run("rules", func(t *testing.T) { testCatalogRules(t, open(t, t.TempDir())) })
+	t.Run("alerts", func(t *testing.T) { testCatalogAlerts(t, open(t, t.TempDir())) })
 	t.Run("kept", func(t *testing.T) { testCatalogKept(t, open) })
 	t.Run("model", func(t *testing.T) { testCatalogModel(t, open) })
 }
@@ -43,7 +44,7 @@ func testCatalogKept(t *testing.T, open func(testing.TB, string) Catalog) {
 	past, ahead, low, high := time.Hour, time.Duration(0), -1.5, 0.1
 	d, err := c.CreateDevice(ctx, store.Device{
 		ID: "d1", OrgID: "acme", SerialNumber: "SN1", Name: "pump", SecretHash: []byte{1, 2, 3},
-		AcceptPast: &past, AcceptAhead: &ahead, AssumeZone: "Europe/Berlin", CreatedAt: time.Unix(7, 1_999_999),
+		AcceptPast: &past, AcceptAhead: &ahead, AssumeZone: "Europe/Berlin", Tags: []string{"hall-2", "pump"}, CreatedAt: time.Unix(7, 1_999_999),
 	}, nil)
 	must(t, err)
 	if d.State != store.DeviceActive || d.UID != 1 || !d.CreatedAt.Equal(time.Unix(7, 1_000_000)) {
@@ -74,6 +75,12 @@ func testCatalogKept(t *testing.T, open func(testing.TB, string) Catalog) {
 	k.ExpiresAt, k.CreatedAt = &inMillis, inMillis
 	all := store.APIKey{ID: keyIDs[1], Name: "all", Scopes: []store.Scope{store.ScopeAdmin}, SecretHash: []byte{1}, CreatedAt: at}
 	must(t, c.CreateAPIKey(ctx, all))
+	channel, rule := fullChannel(), fullRule()
+	must(t, c.CreateChannel(ctx, channel))
+	must(t, c.CreateAlertRule(ctx, rule))
+	bare := store.AlertRule{ID: ruleIDs[1], OrgID: "acme", Name: "bare", Severity: store.SeverityInfo, Condition: store.Condition{Kind: store.CondChanged}, CreatedAt: time.Unix(7, 1_999_999), UpdatedAt: time.Unix(8, 1_999_999)}
+	must(t, c.CreateAlertRule(ctx, bare))
+	bare.Revision, bare.CreatedAt, bare.UpdatedAt = 1, milli(7001), milli(8001)
 	must(t, c.Close())
 
 	c = open(t, dir)
@@ -96,6 +103,14 @@ func testCatalogKept(t *testing.T, open func(testing.TB, string) Catalog) {
 		if got, err := c.APIKey(ctx, want.ID); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("API key: %+v %v, want %+v", got, err, want)
 		}
+	}
+	for _, want := range []store.AlertRule{rule, bare} {
+		if got, err := c.AlertRule(ctx, want.ID); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("alert rule: %+v %v, want %+v", got, err, want)
+		}
+	}
+	if got, err := c.Channel(ctx, channel.ID); err != nil || !reflect.DeepEqual(got, channel) {
+		t.Errorf("channel: %+v %v, want %+v", got, err, channel)
 	}
 	must(t, c.Close())
 }
@@ -305,7 +320,7 @@ func catalogStep(t *testing.T, rnd *rand.Rand, step int, c Catalog, m *catalogMo
 	at := milli(int64(step))
 	var got, want error
 	what := ""
-	switch rnd.IntN(15) {
+	switch rnd.IntN(20) {
 	case 0:
 		o := store.Organization{ID: pick(rnd, orgs), Name: fmt.Sprint(step), CreatedAt: at}
 		what, got, want = "create org", c.CreateOrganization(ctx, o), m.createOrg(o)
@@ -313,7 +328,7 @@ func catalogStep(t *testing.T, rnd *rand.Rand, step int, c Catalog, m *catalogMo
 		id := pick(rnd, orgs)
 		what, got, want = "delete org", c.DeleteOrganization(ctx, id), m.deleteOrg(id)
 	case 2, 3, 4:
-		d := store.Device{ID: pick(rnd, names), OrgID: pick(rnd, orgs), CreatedAt: at, Name: fmt.Sprint(step)}
+		d := store.Device{ID: pick(rnd, names), OrgID: pick(rnd, orgs), CreatedAt: at, Name: fmt.Sprint(step), Tags: tagsOf(rnd)}
 		if rnd.IntN(2) == 0 {
 			d.SerialNumber = pick(rnd, names)
 		}
@@ -329,7 +344,7 @@ func catalogStep(t *testing.T, rnd *rand.Rand, step int, c Catalog, m *catalogMo
 			uid.UID = made.UID
 		}
 	case 5, 6, 7:
-		d := store.Device{ID: pick(rnd, names), State: pick(rnd, []store.DeviceState{store.DeviceActive, store.DeviceActive, store.DeviceRetired, store.DeviceDeleted}), Name: fmt.Sprint(step)}
+		d := store.Device{ID: pick(rnd, names), State: pick(rnd, []store.DeviceState{store.DeviceActive, store.DeviceActive, store.DeviceRetired, store.DeviceDeleted}), Name: fmt.Sprint(step), Tags: tagsOf(rnd)}
 		if rnd.IntN(20) > 0 && d.State == store.DeviceDeleted {
 			d.State = store.DeviceActive // else all names are used up
 		}
@@ -381,6 +396,8 @@ func catalogStep(t *testing.T, rnd *rand.Rand, step int, c Catalog, m *catalogMo
 	case 14:
 		id := pick(rnd, keyIDs[:])
 		what, got, want = "delete key", c.DeleteAPIKey(ctx, id), m.deleteKey(id)
+	default:
+		what, got, want = m.alertStep(ctx, rnd, step, c, orgs, names)
 	}
 	if kind(got) != want {
 		t.Fatalf("step %d: %s: %v, want %v", step, what, got, want)
@@ -399,6 +416,10 @@ func listOf(rnd *rand.Rand, names []string) []string {
 	list := []string{pick(rnd, names), pick(rnd, names)}
 	slices.Sort(list)
 	return slices.Compact(list)
+}
+
+func tagsOf(rnd *rand.Rand) []string {
+	return pick(rnd, [][]string{nil, {"pump"}, {"hall-2", "pump"}})
 }
 
 func milli(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

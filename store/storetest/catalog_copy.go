@@ -46,7 +46,7 @@ func everything() store.CatalogChange {
 			{ID: "u2", Email: "root@example.org", Role: store.RoleCompanyAdmin, CreatedAt: at},
 		},
 		Devices: []store.Device{
-			{ID: "d1", UID: 7, OrgID: "acme", SerialNumber: "SN1", Name: "pump", State: store.DeviceActive, SecretHash: []byte{0, 255}, AcceptPast: &past, AcceptAhead: &ahead, AssumeZone: "Europe/Berlin", CreatedAt: at},
+			{ID: "d1", UID: 7, OrgID: "acme", SerialNumber: "SN1", Name: "pump", State: store.DeviceActive, SecretHash: []byte{0, 255}, AcceptPast: &past, AcceptAhead: &ahead, AssumeZone: "Europe/Berlin", Tags: []string{"hall-2", "pump"}, CreatedAt: at},
 			{ID: "d2", UID: 3, OrgID: "acme", State: store.DeviceDeleted, CreatedAt: at},
 			{ID: "d3", UID: math.MaxUint32 - 9, OrgID: "beta", State: store.DeviceRetired, CreatedAt: at},
 		},
@@ -65,7 +65,9 @@ func everything() store.CatalogChange {
 			{ID: keyIDs[0], Name: "PLC & <Söhne>", OrgID: "acme", Scopes: []store.Scope{store.ScopeIngest, store.ScopeWrite}, DeviceIDs: []string{"d1", "d2"}, ExpiresAt: &at, SecretHash: []byte{0, 255}, CreatedBy: "user:ann@example.org", CreatedAt: at},
 			{ID: keyIDs[1], Name: "all", Scopes: []store.Scope{store.ScopeAdmin}, SecretHash: []byte{1}, CreatedBy: "uid:0", CreatedAt: milli(-1)},
 		},
-		LastUID: math.MaxUint32 - 5,
+		AlertRules: []store.AlertRule{fullRule(), {ID: ruleIDs[1], OrgID: "beta", Name: "B", Severity: store.SeverityInfo, Condition: store.Condition{Kind: store.CondOutside}, Revision: 1, CreatedAt: at, UpdatedAt: milli(-1)}},
+		Channels:   []store.Channel{fullChannel(), {ID: channelIDs[1], OrgID: "beta", Name: "B", Type: store.ChannelEmail, CreatedAt: at, UpdatedAt: milli(-1)}},
+		LastUID:    math.MaxUint32 - 5,
 	}
 }
 
@@ -138,8 +140,14 @@ func testCopyTakes(t *testing.T, open func(testing.TB, string) CatalogCopy) {
 			{ID: "d3", UID: math.MaxUint32 - 9, OrgID: "beta", SerialNumber: "SN1", State: store.DeviceActive, CreatedAt: milli(0)},
 			{ID: "d1", UID: 7, OrgID: "beta", SerialNumber: keyIDs[0], State: store.DeviceActive, CreatedAt: milli(0)},
 		},
-		GoneAPIKeys: []string{keyIDs[0]},
-		APIKeys:     []store.APIKey{{ID: keyIDs[1], Name: "of beta", OrgID: "beta", Scopes: []store.Scope{store.ScopeRead}, CreatedAt: milli(0)}},
+		GoneAPIKeys:    []string{keyIDs[0]},
+		GoneAlertRules: []string{ruleIDs[1]},
+		AlertRules:     []store.AlertRule{{ID: ruleIDs[0], OrgID: "beta", Name: "of beta", Severity: store.SeverityInfo, Condition: store.Condition{Kind: store.CondOutside}, Channels: []string{channelIDs[0]}, Revision: 8}},
+		Channels: []store.Channel{
+			{ID: channelIDs[0], OrgID: "beta", Name: "B", Type: store.ChannelEmail},
+			{ID: channelIDs[1], OrgID: "beta", Name: fullChannel().Name, Type: store.ChannelEmail},
+		},
+		APIKeys: []store.APIKey{{ID: keyIDs[1], Name: "of beta", OrgID: "beta", Scopes: []store.Scope{store.ScopeRead}, CreatedAt: milli(0)}},
 		Ports: []store.Port{
 			{DeviceID: "d1", Number: 0, Name: "Voltage", Calibrations: []store.Calibration{{Number: 1, Scaling: 1, CreatedAt: milli(0)}}, CreatedAt: milli(0)},
 			{DeviceID: "d1", Number: 65535, Name: "Current", Calibrations: []store.Calibration{{Number: 1, Scaling: 1, CreatedAt: milli(0)}}, CreatedAt: milli(0)},
@@ -161,6 +169,20 @@ func testCopyTakes(t *testing.T, open func(testing.TB, string) CatalogCopy) {
 			}
 			if list, err := draft.ListAPIKeys(ctx, store.APIKeyFilter{OrgID: "beta"}); err != nil || len(list) != 1 || list[0].Name != "of beta" {
 				t.Errorf("API keys of beta: %+v, %v", list, err)
+			}
+			if list, err := draft.ListAlertRules(ctx, store.AlertRuleFilter{OrgID: "beta"}); err != nil || len(list) != 1 || list[0].Name != "of beta" {
+				t.Errorf("alert rules of beta: %+v, %v", list, err)
+			}
+			if list, err := draft.ListChannels(ctx, store.ChannelFilter{OrgID: "beta"}); err != nil || len(list) != 2 || list[1].Name != fullChannel().Name {
+				t.Errorf("channels of beta: %+v, %v", list, err)
+			}
+			for _, name := range []string{"B", fullChannel().Name} {
+				if err := draft.CreateChannel(ctx, store.Channel{ID: channelIDs[2], OrgID: "beta", Name: name, Type: store.ChannelEmail}); kind(err) != store.ErrConflict {
+					t.Errorf("a channel's name twice: %v", err)
+				}
+			}
+			if err := draft.DeleteChannel(ctx, channelIDs[0]); kind(err) != store.ErrConflict {
+				t.Errorf("a channel that a rule names: %v", err)
 			}
 			for _, id := range keyIDs[:2] {
 				if err := draft.CreateAPIKey(ctx, store.APIKey{ID: id, Name: "k", Scopes: []store.Scope{store.ScopeRead}}); kind(err) != store.ErrConflict {
@@ -223,6 +245,20 @@ func testCopyRefuses(t *testing.T, open func(testing.TB, string) CatalogCopy) {
 		},
 		"update API key": func(c store.Catalog) error { return c.UpdateAPIKey(ctx, store.APIKey{ID: keyIDs[0], Name: "k"}) },
 		"delete API key": func(c store.Catalog) error { return c.DeleteAPIKey(ctx, keyIDs[0]) },
+		"create alert rule": func(c store.Catalog) error {
+			return c.CreateAlertRule(ctx, store.AlertRule{ID: ruleIDs[2], OrgID: "acme", Name: "r", Severity: store.SeverityInfo, Condition: store.Condition{Kind: store.CondOutside}})
+		},
+		"update alert rule": func(c store.Catalog) error {
+			r := fullRule()
+			r.Revision++
+			return c.UpdateAlertRule(ctx, r)
+		},
+		"delete alert rule": func(c store.Catalog) error { return c.DeleteAlertRule(ctx, ruleIDs[0]) },
+		"create channel": func(c store.Catalog) error {
+			return c.CreateChannel(ctx, store.Channel{ID: channelIDs[2], OrgID: "acme", Name: "n", Type: store.ChannelEmail})
+		},
+		"update channel": func(c store.Catalog) error { return c.UpdateChannel(ctx, fullChannel()) },
+		"delete channel": func(c store.Catalog) error { return c.DeleteChannel(ctx, channelIDs[1]) },
 	}
 	for name, change := range changes {
 		var se *store.Error
@@ -364,6 +400,8 @@ func difference(was, now store.CatalogChange) store.CatalogChange {
 	c.Users, c.GoneUsers = differ(was.Users, now.Users, func(u store.User) string { return u.ID })
 	c.Devices, _ = differ(was.Devices, now.Devices, func(d store.Device) string { return d.ID })
 	c.APIKeys, c.GoneAPIKeys = differ(was.APIKeys, now.APIKeys, func(k store.APIKey) string { return k.ID })
+	c.AlertRules, c.GoneAlertRules = differ(was.AlertRules, now.AlertRules, func(r store.AlertRule) string { return r.ID })
+	c.Channels, c.GoneChannels = differ(was.Channels, now.Channels, func(ch store.Channel) string { return ch.ID })
 	c.Ports, c.GonePorts = differ(was.Ports, now.Ports, func(p store.Port) store.PortID { return store.PortID{DeviceID: p.DeviceID, Number: p.Number} })
 	return c
 }

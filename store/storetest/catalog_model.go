@@ -19,6 +19,7 @@ type catalogModel struct {
 	devices map[string]*store.Device
 	ports   map[string]map[uint16]store.Port
 	keys    map[string]store.APIKey
+	alerts  alertModel
 	uids    map[uint32]bool
 	lastUID uint32
 }
@@ -26,7 +27,7 @@ type catalogModel struct {
 func newCatalogModel() *catalogModel {
 	return &catalogModel{
 		orgs: map[string]store.Organization{}, users: map[string]store.User{}, devices: map[string]*store.Device{},
-		ports: map[string]map[uint16]store.Port{}, keys: map[string]store.APIKey{}, uids: map[uint32]bool{},
+		ports: map[string]map[uint16]store.Port{}, keys: map[string]store.APIKey{}, alerts: newAlertModel(), uids: map[uint32]bool{},
 	}
 }
 
@@ -63,6 +64,7 @@ func (m *catalogModel) deleteOrg(id string) error {
 		}
 	}
 	delete(m.orgs, id)
+	m.alerts.deleteOrg(id)
 	return nil
 }
 
@@ -239,6 +241,7 @@ func (m *catalogModel) compare(t *testing.T, rnd *rand.Rand, c Catalog) {
 		return c.ListAPIKeys(ctx, store.APIKeyFilter{OrgID: org, Page: p})
 	}, func(k store.APIKey) string { return k.ID })
 	same(t, "API keys", keys, sorted(m.keys, func(k store.APIKey) bool { return org == "" || k.OrgID == org }))
+	m.alerts.compare(t, size, org, c)
 	for n := range 3 {
 		var got, want []string
 		for _, u := range sorted(m.users, func(u store.User) bool { return bytes.Equal(u.LinkHash, []byte{byte(n)}) }) {
