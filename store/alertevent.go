@@ -95,8 +95,15 @@ func AlertEventID(ruleID string, s Series, startedAt int64) string {
 	binary.BigEndian.PutUint16(b[5:], s.Port)
 	binary.BigEndian.PutUint64(b[7:], uint64(startedAt))
 	h.Write(b[:])
-	// Times before 1970 sort too: the sign is turned.
-	return "ev-" + hex.EncodeToString(binary.BigEndian.AppendUint64(nil, uint64(startedAt)^1<<63)[1:]) + hex.EncodeToString(h.Sum(nil)[:6])
+	return AlertEventIDPrefix(startedAt) + hex.EncodeToString(h.Sum(nil)[:6])
+}
+
+// AlertEventIDPrefix answers what the ids of the episodes begin with that began
+// at startedAt, Unix ms.
+func AlertEventIDPrefix(startedAt int64) string {
+	// Seven bytes last for a million years before and after 1970. Times before
+	// sort too: the highest bit that is left is turned.
+	return "ev-" + hex.EncodeToString(binary.BigEndian.AppendUint64(nil, uint64(startedAt)^1<<55)[1:])
 }
 
 // AlertEventFilter chooses episodes; zero fields choose all.
@@ -108,7 +115,7 @@ type AlertEventFilter struct {
 	States       []AlertState
 	Severity     Severity
 	Acknowledged *bool
-	From, To     int64 // StartedAt, Unix ms; To 0 is open
+	From, To     int64 // StartedAt, Unix ms; 0 is open
 	// After resumes behind the episode with this id. Order: newest first, by id.
 	After string
 	Limit int // at least 1
