@@ -16,7 +16,7 @@ type planned struct {
 	planner *Planner
 }
 
-func plan(r store.AlertRule) *planned { return &planned{&r, NewPlanner(r)} }
+func newPlanned(r store.AlertRule) *planned { return &planned{&r, NewPlanner(r)} }
 
 // ruleBook has the enabled rules by what they choose.
 type ruleBook struct {
@@ -95,7 +95,7 @@ func (e *Engine) Refresh(ctx context.Context) error {
 	}
 	book := newRuleBook()
 	for i := range rules {
-		book.put(plan(rules[i]))
+		book.put(newPlanned(rules[i]))
 	}
 	next := map[watchKey]*watched{}
 	e.o.Devices.Each(func(d store.Device, ports []store.Port) {
@@ -117,7 +117,7 @@ func (e *Engine) RefreshRule(ctx context.Context, id string) error {
 	if err != nil && !gone {
 		return fmt.Errorf("load alert rule %s: %w", id, err)
 	}
-	n := plan(r)
+	n := newPlanned(r)
 	next := map[watchKey]*watched{}
 	switch {
 	case gone || !r.Enabled:
