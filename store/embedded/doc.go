@@ -14,6 +14,7 @@
 //	series-index.db     the position of the last whole flush; tallies of dropped months
 //	catalog.db          organizations, users, devices, ports, API keys, alert rules, channels
 //	state.db            dead letters, rejected counts, presence
+//	alerts.db           what the rules remember, episodes, silences, notifications
 //	sessions.db         logins of people, last use of API keys; in no backup
 //	writer.db           of a writer into a database elsewhere: position, counts, what is under way
 //	audit.log           the audit trail
