@@ -38,7 +38,7 @@ func (e *Engine) fired(w *watched, x *Episode) {
 		OrgID: r.OrgID, DeviceID: w.port.deviceID, UID: w.key.series.UID, PortNumber: w.key.series.Port, PortName: w.port.name, Unit: w.port.unit,
 		Kind: r.Condition.Kind, Severity: r.Severity, Labels: r.Labels,
 	}
-	w.told = told{}
+	w.told = told{of: x.StartedAt}
 	e.events[w.event.ID] = w
 	e.metrics.fired++
 	e.update(w, x)

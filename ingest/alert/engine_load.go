@@ -79,11 +79,14 @@ func (e *Engine) restart(w *watched, alive, began int64) {
 	w.watch.Restart(w.plan, began-max(alive-w.heard, 0))
 }
 
+// eventID is of the episode that w.told is of.
+func (w *watched) eventID() string { return store.AlertEventID(w.key.rule, w.key.series, w.told.of) }
+
 // adopt goes on with an episode, or ends one whose rule or port is no more.
 func (e *Engine) adopt(_ context.Context, ev *store.AlertEvent) {
 	k := watchKey{ev.RuleID, store.Series{UID: ev.UID, Port: ev.PortNumber}}
 	w := e.watches[k]
-	if w != nil && w.now().Open() && store.AlertEventID(k.rule, k.series, w.now().StartedAt) == ev.ID {
+	if w != nil && w.told.of != 0 && w.eventID() == ev.ID {
 		w.event = ev
 		e.events[ev.ID] = w
 		return
@@ -97,7 +100,7 @@ func (e *Engine) adopt(_ context.Context, ev *store.AlertEvent) {
 
 // adoptEnded goes on with an episode that is over and whose end was not said.
 func (e *Engine) adoptEnded(ctx context.Context, w *watched) error {
-	id := store.AlertEventID(w.key.rule, w.key.series, w.now().StartedAt)
+	id := w.eventID()
 	ev, err := e.o.Memory.AlertEvent(ctx, id)
 	switch {
 	case errors.Is(err, store.ErrNotFound):

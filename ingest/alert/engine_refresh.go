@@ -233,6 +233,7 @@ func (e *Engine) replace(meant func(*watched) bool, next map[watchKey]*watched) 
 		w.watch = NewWatch(w.plan, e.now)
 		e.watches[k] = w
 		e.bySeries[k.series] = append(e.bySeries[k.series], w)
+		e.pending.state(w) // so that it never sees what came before it
 		e.schedule(w)
 	}
 	e.pending.wake(e.wake)

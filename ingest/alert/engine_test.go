@@ -77,12 +77,12 @@ func noError(t *testing.T, err error) {
 func (w *world) open() {
 	w.t.Helper()
 	ctx := context.Background()
-	w.memory = must(embedded.OpenAlerts(filepath.Join(w.dir, "alerts.db"), embedded.AlertsOptions{}))(w.t)
+	w.memory = must(embedded.OpenAlerts(filepath.Join(w.dir, "alerts.db"), embedded.AlertsOptions{Now: w.clock}))(w.t)
 	noError(w.t, w.memory.Bind(store.Bounds{Log: logID, Head: w.head()}))
 	w.engine = must(alert.New(ctx, alert.Options{
 		Memory: w.memory, Catalog: w.catalog, Devices: w, Head: w.head,
 		Notify: func(n []store.Notification) { w.notified = append(w.notified, n...) },
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: func() time.Time { return time.UnixMilli(w.now) },
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: w.clock,
 	}))(w.t)
 }
 
@@ -98,6 +98,8 @@ func (w *world) again() {
 }
 
 func (w *world) head() uint64 { return uint64(len(w.log)) }
+
+func (w *world) clock() time.Time { return time.UnixMilli(w.now) }
 
 // Device implements alert.Devices.
 func (w *world) Device(id string) (store.Device, []store.Port, bool) {
@@ -179,7 +181,7 @@ func (w *world) edit(r store.AlertRule, change func(*store.AlertRule)) store.Ale
 func (w *world) channel(name string, change func(*store.Channel)) store.Channel {
 	w.t.Helper()
 	c := store.Channel{
-		ID: store.NewChannelID(), OrgID: "acme", Name: name, Type: store.ChannelWebhook, Enabled: true, URL: "https://example.org/hook",
+		ID: "ch-" + name, OrgID: "acme", Name: name, Type: store.ChannelWebhook, Enabled: true, URL: "https://example.org/hook",
 		Severities: []store.Severity{store.SeverityWarning, store.SeverityCritical},
 	}
 	if change != nil {
@@ -270,6 +272,7 @@ func TestEngineRestart(t *testing.T) {
 					noError(t, w.engine.Flush(context.Background()))
 				}
 				w.again()
+				w.engine.Pass()
 			}
 			restart()
 			w.send(90)
@@ -338,7 +341,7 @@ func TestEngineCrashes(t *testing.T) {
 				list, err := w.memory.ListNotifications(context.Background(), store.NotificationFilter{Limit: 10_000})
 				noError(t, err)
 				for _, n := range list {
-					notes = append(notes, fmt.Sprint(n.ID, n.Cause, n.Event.ID, n.Event.Flaps))
+					notes = append(notes, fmt.Sprintln(n.ID, n.Cause, n.Event.ID, n.Event.RuleID, n.Event.Flaps))
 				}
 				slices.Sort(notes)
 				w.close()
@@ -350,13 +353,18 @@ func TestEngineCrashes(t *testing.T) {
 				t.Fatalf("%d episodes, %d notifications are too few to tell", len(events), len(notes))
 			}
 			if !slices.Equal(events, crashed) {
-				t.Errorf("episodes:\n%v\nafter crashes:\n%v", events, crashed)
+				t.Errorf("episodes missing: %v; too many: %v", without(events, crashed), without(crashed, events))
 			}
 			if !slices.Equal(notes, again) {
-				t.Errorf("notifications:\n%v\nafter crashes:\n%v", notes, again)
+				t.Errorf("notifications missing: %v; too many: %v", without(notes, again), without(again, notes))
 			}
 		})
 	}
+}
+
+// without answers what a has and b has not.
+func without(a, b []string) []string {
+	return slices.DeleteFunc(slices.Clone(a), func(x string) bool { return slices.Contains(b, x) })
 }
 
 func (w *world) ruleWithID(id string, change func(*store.AlertRule)) store.AlertRule {

@@ -35,6 +35,7 @@ type port struct {
 
 // told is what was said of the episode.
 type told struct {
+	of    int64 // StartedAt of the episode
 	count int   // how often that it fires
 	at    int64 // when last; engine time
 	// endDue is when its end is to be said; 0: not, or it was.
@@ -48,6 +49,7 @@ func (w *watched) body() []byte {
 	b := []byte{watchedFormat}
 	b = binary.LittleEndian.AppendUint64(b, w.plan.Fingerprint())
 	b = binary.AppendVarint(b, w.heard)
+	b = binary.AppendVarint(b, w.told.of)
 	b = binary.AppendUvarint(b, uint64(w.told.count))
 	b = binary.AppendVarint(b, w.told.at)
 	b = binary.AppendVarint(b, w.told.endDue)
@@ -75,12 +77,13 @@ func (w *watched) restore(b []byte) (print uint64, err error) {
 		return v
 	}
 	w.heard = next()
+	of := next()
 	count, n := binary.Uvarint(b)
 	if n <= 0 {
 		return 0, errTorn
 	}
 	b = b[n:]
-	w.told = told{count: int(count), at: next(), endDue: next()}
+	w.told = told{of: of, count: int(count), at: next(), endDue: next()}
 	if err != nil {
 		return 0, err
 	}
