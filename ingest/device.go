@@ -18,6 +18,7 @@ type Device struct {
 	OrgID       string
 	Serial      string
 	State       store.DeviceState
+	Tags        []string
 	AcceptPast  int64          // ms before the time of receipt
 	AcceptAhead int64          // ms after it
 	Zone        *time.Location // of times that carry none; nil: they are refused
@@ -36,7 +37,7 @@ type Port struct {
 
 func newDevice(d store.Device, ports []store.Port) (*Device, error) {
 	n := &Device{
-		ID: d.ID, UID: d.UID, OrgID: d.OrgID, Serial: d.SerialNumber, State: d.State,
+		ID: d.ID, UID: d.UID, OrgID: d.OrgID, Serial: d.SerialNumber, State: d.State, Tags: d.Tags,
 		AcceptPast:  store.DefaultAcceptPast.Milliseconds(),
 		AcceptAhead: store.DefaultAcceptAhead.Milliseconds(),
 		secretHash:  d.SecretHash,

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tidegate/ingest"
+	"tidegate/ingest/alert"
 	"tidegate/ingest/buffer"
 	"tidegate/ingest/live"
 	"tidegate/store"
@@ -31,6 +32,9 @@ type box struct {
 	lines   chan string
 	wrap    func(store.SeriesStore) store.SeriesStore
 	live    *live.Hub
+	alarmed bool // with rules
+	memory  *embedded.Alerts
+	rules   *alert.Engine
 	early   bool // open does not wait until the log has been applied again
 	// lastFlush bounds the flush at the end of Run.
 	lastFlush time.Duration
@@ -79,8 +83,13 @@ func (b *box) open() {
 	if b.wrap != nil {
 		series = b.wrap(series)
 	}
+	var rules ingest.Rules
+	if b.alarmed {
+		b.openRules()
+		rules = b.rules
+	}
 	b.flow, err = ingest.NewPipeline(ingest.Options{
-		Log: b.log, Series: series, State: b.state, Registry: b.devices, Live: b.live,
+		Rules: rules, Log: b.log, Series: series, State: b.state, Registry: b.devices, Live: b.live,
 		FlushInterval: time.Hour, FlushSize: 1 << 20, LogSize: 1 << 30, LastFlush: b.lastFlush,
 		Rejected: func(_, _, line string) { b.lines <- line },
 		Logger:   slog.New(slog.DiscardHandler), Now: b.now, BuildDate: b.built,
@@ -110,6 +119,11 @@ func (b *box) close() {
 func (b *box) closeFiles() {
 	b.t.Helper()
 	b.stop = nil
+	if b.alarmed {
+		if err := b.memory.Close(); err != nil {
+			b.t.Error(err)
+		}
+	}
 	for _, err := range []error{b.log.Close(), b.series.Close(), b.state.Close(), b.catalog.Close()} {
 		if err != nil {
 			b.t.Error(err)

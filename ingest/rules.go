@@ -23,6 +23,31 @@ type Rules interface {
 	Flush(ctx context.Context) error
 }
 
+// Device answers what the rules need to know of a device.
+func (r *Registry) Device(id string) (store.Device, []store.Port, bool) {
+	d := r.ByID(id)
+	if d == nil {
+		return store.Device{}, nil, false
+	}
+	return d.forRules()
+}
+
+// Each calls fn for every device.
+func (r *Registry) Each(fn func(d store.Device, ports []store.Port)) {
+	for _, d := range r.Devices() {
+		of, ports, _ := d.forRules()
+		fn(of, ports)
+	}
+}
+
+func (d *Device) forRules() (store.Device, []store.Port, bool) {
+	ports := make([]store.Port, len(d.ports))
+	for i := range d.ports {
+		ports[i] = d.ports[i].Port
+	}
+	return store.Device{ID: d.ID, UID: d.UID, OrgID: d.OrgID, State: d.State, Tags: d.Tags}, ports, true
+}
+
 // rulesBatch gathers what the rules are to see.
 type rulesBatch struct {
 	samples    []alert.Sample
