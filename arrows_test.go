@@ -27,20 +27,22 @@ var arrows = map[string][]string{
 	"tidegate/cli/gateway/certificate":          {"cli/config"}, // it names the settings that are at fault
 	"tidegate/cli/gateway/certificate/certtest": {},
 	"tidegate/ingest":                           {"store", "ingest/buffer", "ingest/alert", "ingest/live", "ingest/notify"},
-	"tidegate/ingest/alert":                     {"store"},
-	"tidegate/ingest/buffer":                    {},
-	"tidegate/ingest/live":                      {"store"},
-	"tidegate/ingest/notify":                    {"store"},
-	"tidegate/store":                            {},
-	"tidegate/store/archive":                    {"store"},
-	"tidegate/store/embedded":                   {"store", "store/runs"},
-	"tidegate/store/mongo":                      {"store", "store/runs"},
-	"tidegate/store/runs":                       {"store"}, // samples that wait in memory are the same for every store
-	"tidegate/store/mongo/mongod":               {},
-	"tidegate/store/mongo/mongotest":            {"store/mongo/mongod"},
-	"tidegate/store/storetest":                  {"store"},
-	"tidegate/store/transfer":                   {"store"}, // it moves readings between stores that it does not know
-	"tidegate/web":                              {},
+	"tidegate/ingest/alert":                     {"store", "ingest/template"}, // messages of alarms are templates
+
+	"tidegate/ingest/buffer":         {},
+	"tidegate/ingest/live":           {"store"},
+	"tidegate/ingest/notify":         {"store", "ingest/template"}, // and so is what is sent of them
+	"tidegate/ingest/template":       {},
+	"tidegate/store":                 {},
+	"tidegate/store/archive":         {"store"},
+	"tidegate/store/embedded":        {"store", "store/runs"},
+	"tidegate/store/mongo":           {"store", "store/runs"},
+	"tidegate/store/runs":            {"store"}, // samples that wait in memory are the same for every store
+	"tidegate/store/mongo/mongod":    {},
+	"tidegate/store/mongo/mongotest": {"store/mongo/mongod"},
+	"tidegate/store/storetest":       {"store"},
+	"tidegate/store/transfer":        {"store"}, // it moves readings between stores that it does not know
+	"tidegate/web":                   {},
 }
 
 // owners says which packages alone may import a library.
