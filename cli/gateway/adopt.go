@@ -33,7 +33,10 @@ type adoption struct {
 	files  *files
 	read   readings
 	bounds store.Bounds
-	strays int // files that cannot go on with the log
+	strays int // files that cannot go on with the log; alerts.db is not counted among them
+	// alerts says that alerts.db cannot. It counts no reading, and so can follow
+	// another log by itself.
+	alerts bool
 }
 
 // planAdoption looks where the files stand. It refuses a log whose records are
@@ -43,6 +46,9 @@ func planAdoption(log *buffer.Log, f *files, r readings, path string) (*adoption
 	after, head := log.Bounds()
 	a := &adoption{log: log, files: f, read: r, bounds: store.Bounds{Log: store.LogID(log.ID()), After: after, Head: head}}
 	const away = "move it away and run this again: a new log takes its place. What it holds and the files do not is lost with it"
+	older := func(st embedded.Standing) error {
+		return store.Conflict("log", path, "it is an older copy: it ends at %d, and %s has applied it up to %d. Put the newer one back, or %s", head, st.File, st.Applied, away)
+	}
 	counted := ""
 	for _, st := range append(r.Standings(), f.state.Standings()...) {
 		switch {
@@ -51,11 +57,17 @@ func planAdoption(log *buffer.Log, f *files, r readings, path string) (*adoption
 				counted = st.File
 			}
 		case st.Log == a.bounds.Log && st.Applied > head:
-			return nil, store.Conflict("log", path, "it is an older copy: it ends at %d, and %s has applied it up to %d. Put the newer one back, or %s", head, st.File, st.Applied, away)
+			return nil, older(st)
 		case st.Log == (store.LogID{}) && (after == 0 || st.Part): // it takes any log that is whole
 		default:
 			a.strays++
 		}
+	}
+	for _, st := range f.alerts.Standings() {
+		if st.Log == a.bounds.Log && st.Applied > head {
+			return nil, older(st)
+		}
+		a.alerts = st.Log != (store.LogID{}) && !st.Follows(a.bounds)
 	}
 	if a.strays > 0 && counted != "" {
 		return nil, store.Conflict("log", path, "some of what it holds is counted in %s already, but not in every file. Restore a backup, or %s", counted, away)
@@ -70,12 +82,16 @@ type adoptionStep struct {
 }
 
 func (a *adoption) steps() []adoptionStep {
-	return []adoptionStep{
-		{"write it into the audit trail", a.record},
-		{"count what was received", a.recount},
-		{"readings", func(context.Context) error { return a.read.Adopt(a.bounds) }},
-		{"state", func(context.Context) error { return a.files.state.Adopt(a.bounds) }},
+	steps := []adoptionStep{{"write it into the audit trail", a.record}}
+	if a.strays > 0 {
+		steps = append(
+			steps,
+			adoptionStep{"count what was received", a.recount},
+			adoptionStep{"readings", func(context.Context) error { return a.read.Adopt(a.bounds) }},
+			adoptionStep{"state", func(context.Context) error { return a.files.state.Adopt(a.bounds) }},
+		)
 	}
+	return append(steps, adoptionStep{"alarms", func(context.Context) error { return a.files.alerts.Adopt(a.bounds) }})
 }
 
 // carried is how many readings the files have counted.
@@ -175,7 +191,7 @@ func (d *doctor) adopt(ctx context.Context) (err error) {
 	if remade {
 		d.add("adopt-log", "warning", "series-index.db is made again: readings of months that retention dropped are counted no longer")
 	}
-	if a.strays == 0 {
+	if a.strays == 0 && !a.alerts {
 		d.add("adopt-log", "ok", "the files follow log "+a.bounds.Log.String()+" already; nothing was changed")
 		return nil
 	}
@@ -187,6 +203,10 @@ func (d *doctor) adopt(ctx context.Context) (err error) {
 		if err := step.do(ctx); err != nil {
 			return fmt.Errorf("%s: %w; run it again", step.name, err)
 		}
+	}
+	if a.strays == 0 {
+		d.add("adopt-log", "ok", fmt.Sprintf("alerts.db follows log %s now, from its beginning: what it has not seen of the log before raises no alarm. The other files did already", a.bounds.Log))
+		return nil
 	}
 	d.add("adopt-log", "ok", fmt.Sprintf("the files follow log %s now, and the %d readings that they have counted count as received in it. "+
 		"What the old log held and the files did not is lost; how much that was, nobody can say", a.bounds.Log, carried))

@@ -89,6 +89,36 @@ func (b *flowBox) send(uid uint32, device, payload string) {
 	<-done
 }
 
+// raise keeps an episode that goes on, as of all that the log has.
+func (b *flowBox) raise(n int) {
+	b.t.Helper()
+	after, head := b.log.Bounds()
+	err := b.files.alerts.Bind(store.Bounds{Log: store.LogID(b.log.ID()), After: after, Head: head})
+	at := store.Time(1_757_160_000_000 + n)
+	e := store.AlertEvent{
+		ID: store.AlertEventID("rule-hot", store.Series{UID: 1, Port: 1}, int64(at)), RuleID: "rule-hot", OrgID: "acme", DeviceID: "d1", UID: 1, PortNumber: 1,
+		Severity: store.SeverityWarning, State: store.AlertFiring, StartedAt: at, Position: head,
+	}
+	if err := errors.Join(err, b.files.alerts.Commit(b.t.Context(), store.AlertCommit{Applied: head, Events: []store.AlertEvent{e}})); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// goesOn reports how many episodes go on in a folder, whose files must fit its
+// log.
+func goesOn(t *testing.T, dir string) (n int) {
+	t.Helper()
+	b := openFlowBox(t, dir)
+	defer b.close()
+	after, head := b.log.Bounds()
+	err := b.files.alerts.Bind(store.Bounds{Log: store.LogID(b.log.ID()), After: after, Head: head})
+	open, err2 := b.files.alerts.OpenEvents(t.Context())
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	return len(open)
+}
+
 // ledger answers the sums, which must be right, also by device and hour.
 func (b *flowBox) ledger() (store.Ledger, string) {
 	b.t.Helper()
@@ -150,6 +180,7 @@ func fill(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 	}
+	b.raise(1)
 	if l, _ := b.ledger(); l.Received != 320 || l.Stored == 0 || l.Duplicate == 0 || l.Rejected == 0 {
 		t.Fatalf("ledger %+v", l)
 	}
@@ -204,7 +235,7 @@ func TestAdoptLostLog(t *testing.T) {
 	if last := checks[len(checks)-1]; err != nil || last.State != "failed" || !strings.Contains(last.Detail, "--adopt-log") {
 		t.Fatalf("the doctor says %+v: %v", last, err)
 	}
-	for cut := range 5 {
+	for cut := range 6 {
 		dir := copyFolder(t, whole)
 		refused(t, dir)
 		adoptPart(t, dir, cut)
@@ -212,8 +243,11 @@ func TestAdoptLostLog(t *testing.T) {
 			refused(t, dir)
 		}
 		first := adoptLog(t, dir)
-		if cut < 4 != strings.Contains(first, "320 readings that they have counted count as received") {
+		if cut < 4 != strings.Contains(first, "320 readings that they have counted count as received") || cut == 4 != strings.Contains(first, "alerts.db follows log") {
 			t.Fatalf("cut off after %d steps: %q", cut, first)
+		}
+		if n := goesOn(t, dir); n != 1 {
+			t.Errorf("%d episodes go on", n)
 		}
 		if again := adoptLog(t, dir); !strings.Contains(again, "already; nothing was changed") {
 			t.Fatalf("adopted twice: %q", again)
@@ -228,6 +262,7 @@ func TestAdoptLostLog(t *testing.T) {
 		if want := (store.Ledger{Received: was.Received + 3, Stored: was.Stored + 1, Duplicate: was.Duplicate + 1, Rejected: was.Rejected + 1}); more != want {
 			t.Fatalf("ledger %+v, want %+v", more, want)
 		}
+		b.raise(2)
 		b.close()
 		if again := adoptLog(t, dir); !strings.Contains(again, "nothing was changed") {
 			t.Fatalf("adopted once more: %q", again)
@@ -268,7 +303,7 @@ func adoptPart(t *testing.T, dir string, steps int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(a.steps()); n != 4 {
+	if n := len(a.steps()); n != 5 {
 		t.Fatalf("%d steps: cut after each of them", n)
 	}
 	for _, step := range a.steps()[:steps] {
@@ -329,6 +364,67 @@ func TestAdoptLostFile(t *testing.T) {
 			b.close()
 		})
 	}
+}
+
+// TestAdoptAlerts: an older alerts.db follows a log that the others have counted
+// already; a lost one begins anew by itself.
+func TestAdoptAlerts(t *testing.T) {
+	dir := t.TempDir()
+	fill(t, dir)
+	older := copyFolder(t, dir)
+	b := openFlowBox(t, dir)
+	for n := range 30 {
+		b.send(1, "d1", `{"readings":[{"port":1,"value":5},{"port":9,"value":1}]}`)
+		b.raise(2 + n)
+	}
+	was, _ := b.ledger()
+	if err := b.flow.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.log.Trim(b.files.alerts.Applied()); err != nil {
+		t.Fatal(err)
+	}
+	b.close()
+
+	if err := copyFile(older, dir, "alerts.db"); err != nil {
+		t.Fatal(err)
+	}
+	checks, err := Doctor(t.Context(), DoctorOptions{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := ""
+	for _, c := range checks {
+		if c.State == "failed" {
+			failed += c.Name + ": " + c.Detail + "\n"
+		}
+	}
+	if strings.Count(failed, "\n") != 1 || !strings.Contains(failed, "alerts: ") || !strings.Contains(failed, "doctor --adopt-log") || !strings.Contains(failed, "alarms begin anew") {
+		t.Fatalf("the doctor says %q", failed)
+	}
+	if said := adoptLog(t, dir); !strings.Contains(said, "alerts.db follows log") {
+		t.Errorf("the doctor says %q", said)
+	}
+	if said := adoptLog(t, dir); !strings.Contains(said, "nothing was changed") {
+		t.Errorf("adopted twice: %q", said)
+	}
+	if n := goesOn(t, dir); n != 1 {
+		t.Errorf("%d episodes go on in the older file", n)
+	}
+	if err := os.Remove(filepath.Join(dir, "alerts.db")); err != nil {
+		t.Fatal(err)
+	}
+	if said := adoptLog(t, dir); !strings.Contains(said, "nothing was changed") {
+		t.Errorf("without the file: %q", said)
+	}
+	if n := goesOn(t, dir); n != 0 {
+		t.Errorf("%d episodes go on in a new file", n)
+	}
+	b = openFlowBox(t, dir)
+	if is, _ := b.ledger(); is != was {
+		t.Errorf("ledger %+v, want %+v", is, was)
+	}
+	b.close()
 }
 
 // TestAdoptRefuses does not guess: a log that is an older copy, and one of which

@@ -33,7 +33,7 @@ func (g *gateway) backup(ctx context.Context, w io.Writer) error {
 	}
 	_, err := embedded.Backup(ctx, w, embedded.BackupSources{
 		HoldLog:  g.flow.HoldLog,
-		Readings: g.files.readingsFile, State: g.files.state, Log: g.buf,
+		Readings: g.files.readingsFile, Alerts: g.files.alerts, State: g.files.state, Log: g.buf,
 		Catalog: g.files.catalogFile, Audit: g.files.audit, Secrets: g.files.secrets,
 		Others: []embedded.Source{embedded.FileSource(filepath.Join(g.o.Dir, "config.yaml")), ownAuthority{g.o.Dir}},
 	}, embedded.BackupOptions{Version: g.o.Version, Spool: g.o.Dir, Elsewhere: g.elsewhere()})

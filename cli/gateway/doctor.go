@@ -221,12 +221,17 @@ func (d *doctor) files(ctx context.Context) {
 	for _, part := range []struct {
 		name string
 		of   store.Follower
-	}{{"readings", readings}, {"state", f.state}} {
+	}{{"readings", readings}, {"state", f.state}, {"alerts", f.alerts}} {
 		if err := part.of.Bind(bounds); err != nil {
 			d.add(part.name, "failed", err.Error())
 			continue
 		}
 		d.add(part.name, "ok", fmt.Sprintf("applied the log up to %d of %d", part.of.Applied(), head))
+	}
+	if n, err := f.alerts.Verify(ctx); err != nil {
+		d.add("alarms", "failed", err.Error())
+	} else {
+		d.add("alarms", "ok", fmt.Sprintf("%d episodes are kept, of which %d go on; %d notifications, of which %d wait; %d silences", n.Events, n.Open, n.Notifications, n.Queued, n.Silences))
 	}
 	if n, err := f.audit.VerifyAudit(ctx); err != nil {
 		d.add("audit", "failed", err.Error())

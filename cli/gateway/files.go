@@ -21,6 +21,7 @@ type files struct {
 	secrets  *embedded.Secrets
 	audit    *embedded.Audit
 	state    *embedded.State
+	alerts   *embedded.Alerts
 	sessions *embedded.Sessions
 	catalog  store.Catalog
 	series   store.SeriesStore
@@ -106,6 +107,10 @@ func (f *files) openTrails(o Options, reg prometheus.Registerer) (err error) {
 		return err
 	}
 	f.keep(f.state.Close)
+	if f.alerts, err = embedded.OpenAlerts(filepath.Join(o.Dir, "alerts.db"), embedded.AlertsOptions{Logger: o.Logger, Registerer: reg}); err != nil {
+		return err
+	}
+	f.keep(f.alerts.Close)
 	if f.sessions, err = embedded.OpenSessions(filepath.Join(o.Dir, "sessions.db"), embedded.SessionsOptions{Logger: o.Logger}); err != nil {
 		return err
 	}

@@ -204,6 +204,10 @@ func (g *gateway) build(ctx context.Context) error {
 	if g.flow, err = ingest.NewPipeline(g.flowOptions()); err != nil {
 		return err
 	}
+	after, head := g.buf.Bounds()
+	if err := g.files.alerts.Bind(store.Bounds{Log: store.LogID(g.buf.ID()), After: after, Head: head}); err != nil {
+		return err
+	}
 	if err := g.buildRemote(); err != nil {
 		return err
 	}

@@ -24,6 +24,9 @@ const (
 	keepAlertsFor = 400 * 24 * time.Hour // a year, and the season before it
 	maxAlerts     = 200_000
 	maxSilences   = 10_000
+
+	// alertsAnew is a way out that other files do not have.
+	alertsAnew = "It holds no reading: without it alarms begin anew, and those that were are forgotten"
 )
 
 // AlertsOptions of Alerts; the zero value works.
@@ -117,6 +120,9 @@ func OpenAlerts(path string, o AlertsOptions) (*Alerts, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	db, err := openFile(path, alertsSpec(o.Now()))
+	if errors.Is(err, store.ErrInvalid) {
+		return nil, fmt.Errorf("%w. %s", err, alertsAnew)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +195,7 @@ func (a *Alerts) Bind(b store.Bounds) error {
 		return nil
 	}
 	if err := (position{a.meta.Log, a.meta.Applied}).check(a.path, b, ""); err != nil {
-		return err
+		return fmt.Errorf("%w. %s", err, alertsAnew)
 	}
 	a.bound = b
 	return nil

@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 
 	"go.etcd.io/bbolt"
 
@@ -41,9 +42,17 @@ func encodeSilence(s *store.Silence) []byte {
 }
 
 func (a *Alerts) decodeSilence(id, b []byte) (store.Silence, error) {
+	s, err := decodeSilence(id, b)
+	if err != nil {
+		return s, fileError(store.ErrInvalid, a.path, "%v; %s", err, wayOut)
+	}
+	return s, nil
+}
+
+func decodeSilence(id, b []byte) (store.Silence, error) {
 	var r silenceRecord
 	if err := json.Unmarshal(b, &r); err != nil {
-		return store.Silence{}, fileError(store.ErrInvalid, a.path, "silence %q is damaged (%v); %s", id, err, wayOut)
+		return store.Silence{}, fmt.Errorf("silence %q is damaged: %w", id, err)
 	}
 	s := store.Silence{
 		ID: string(id), OrgID: r.OrgID, Comment: r.Comment, DeviceIDs: r.DeviceIDs, RuleIDs: r.RuleIDs, Labels: r.Labels,

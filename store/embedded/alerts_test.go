@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -88,75 +89,59 @@ func TestAlerts(t *testing.T) {
 // its events and notifications are.
 func checkAlertsFile(t testing.TB, dir string) {
 	a := openTestAlerts(t, dir, AlertsOptions{})
-	defer func() {
-		if err := a.Close(); err != nil {
-			t.Error(err)
+	_, err := a.Verify(context.Background())
+	if err := errors.Join(err, a.Close()); err != nil {
+		t.Errorf("the file of %s: %v", t.Name(), err)
+	}
+}
+
+// TestAlertsVerify: what is missing, or too much, or damaged, is found.
+func TestAlertsVerify(t *testing.T) {
+	ctx, a := t.Context(), bindTestAlerts(t, t.TempDir(), AlertsOptions{})
+	open, over, waits := testAlert(1, store.AlertFiring), testAlert(2, store.AlertResolved), testMessage(1, store.NotificationQueued)
+	commitAlerts(t, a, store.AlertCommit{
+		Events: []store.AlertEvent{open, over}, Notifications: []store.Notification{waits, testMessage(2, store.NotificationDead)},
+		States: []store.WatchState{{RuleID: "r", Body: []byte("b")}},
+	})
+	if err := a.PutSilence(ctx, store.Silence{ID: "sil-1", OrgID: "acme", Comment: "c", StartsAt: waits.CreatedAt, EndsAt: &waits.ExpiresAt}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := a.Verify(ctx); err != nil || n != (AlertsCount{Watches: 1, Silences: 1, Events: 2, Open: 1, Notifications: 2, Queued: 1}) {
+		t.Fatalf("%+v, %v", n, err)
+	}
+	undo := errors.New("undo")
+	for _, bucket := range alertsBuckets() {
+		if bytes.Equal(bucket, alertsMetaBucket) || bytes.Equal(bucket, watchBucket) {
+			continue
 		}
-	}()
-	err := view(a.db, func(tx *bbolt.Tx) error {
-		want := map[string]string{}
-		note := func(bucket, key, value []byte) { want[string(bucket)+" "+string(key)] = string(value) }
-		m := alertsMeta{}
-		err := tx.Bucket(eventBucket).ForEach(func(k, v []byte) error {
-			e, err := decodeEvent(string(k), v)
-			h, rest, err2 := readEventHead(v)
-			if err := errors.Join(err, err2); err != nil {
-				return err
-			}
-			head := v[:len(v)-len(rest)]
-			note(orgEventBucket, append(orgKey(e.OrgID), k...), head)
-			note(changedBucket, beKey(h.change), k)
-			if e.Open() {
-				note(openEventBucket, k, head)
-			} else {
-				m.Resolved++
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		err = tx.Bucket(notifiedBucket).ForEach(func(k, v []byte) error {
-			n, err := decodeNotification(k, v)
-			if err != nil {
-				return err
-			}
-			note(notifiedIDBucket, []byte(n.ID), k[:8])
-			note(eventNotifyBucket, append(orgKey(n.Event.ID), k...), nil)
-			if n.State == store.NotificationQueued {
-				note(queuedBucket, k, nil)
-			} else {
-				m.Final++
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		for _, bucket := range [][]byte{orgEventBucket, changedBucket, openEventBucket, notifiedIDBucket, eventNotifyBucket, queuedBucket} {
-			err := tx.Bucket(bucket).ForEach(func(k, v []byte) error {
-				key := string(bucket) + " " + string(k)
-				if value, ok := want[key]; !ok || value != string(v) {
-					return fmt.Errorf("%s has %q: %q, %v", bucket, k, v, ok)
+		for name, spoil := range map[string]func(b *bbolt.Bucket, k, v []byte) error{
+			"without one": func(b *bbolt.Bucket, k, _ []byte) error { return b.Delete(k) },
+			"one more":    func(b *bbolt.Bucket, k, v []byte) error { return b.Put(append(bytes.Clone(k), 'x'), v) },
+			"another":     func(b *bbolt.Bucket, k, v []byte) error { return b.Put(k, append([]byte{200}, v...)) },
+		} {
+			err := update(a.db, func(tx *bbolt.Tx) error {
+				b := tx.Bucket(bucket)
+				k, v := b.Cursor().First()
+				if err := spoil(b, k, v); err != nil {
+					return err
 				}
-				delete(want, key)
+				check := alertsVerify{tx: tx}
+				if err := errors.Join(check.silences(), check.events(), check.notifications()); err != nil || check.n.Silences != 1 {
+					return undo
+				}
 				return nil
 			})
-			if err != nil {
-				return err
+			if !errors.Is(err, undo) {
+				t.Errorf("%s %s is not noticed: %v", bucket, name, err)
 			}
 		}
-		if len(want) > 0 {
-			return fmt.Errorf("%d entries of the indexes are missing, %.300v", len(want), want)
-		}
-		m.Silences = tx.Bucket(silenceBucket).Stats().KeyN
-		if is := a.meta; is.Resolved != m.Resolved || is.Final != m.Final || is.Silences != m.Silences {
-			return fmt.Errorf("it counts %+v, and has %+v", is, m)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Errorf("the file of %s: %v", t.Name(), err)
+	}
+	commitAlerts(t, a, store.AlertCommit{Now: 1})
+	if err := update(a.db, func(tx *bbolt.Tx) error { return writeAlertsMeta(tx, alertsMeta{Resolved: 5}) }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Verify(ctx); !errors.Is(err, store.ErrInvalid) || !strings.Contains(err.Error(), a.path) {
+		t.Errorf("wrong counts: %v", err)
 	}
 }
 

@@ -54,7 +54,8 @@ type BackupFile struct {
 //   - The followers of the log come first, the log behind them. So the copied
 //     log reaches at least as far as each follower has applied, and holding its
 //     trimming from before the first copy makes it begin no later. Whatever a
-//     follower has not applied is replayed after the restore.
+//     follower has not applied is replayed after the restore; so alarms that the
+//     copy does not have yet are raised then.
 //   - The readings come before the state. The state is made durable before the
 //     readings are, so its copy has applied at least what theirs have; and the
 //     verdicts between the two positions are held, so that what the state
@@ -70,6 +71,7 @@ type BackupSources struct {
 
 	Readings Source
 	Journal  Source
+	Alerts   Source
 	State    *State
 	Log      Source
 	Catalog  Source
@@ -171,7 +173,7 @@ func (b *backupWriter) followers(src BackupSources) error {
 		defer src.State.HoldVerdicts()()
 		state = src.State
 	}
-	return b.sources(src.Readings, src.Journal, state, src.Log)
+	return b.sources(src.Readings, src.Journal, src.Alerts, state, src.Log)
 }
 
 func (b *backupWriter) sources(sources ...Source) error {

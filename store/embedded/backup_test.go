@@ -37,6 +37,7 @@ type box struct {
 	secrets *Secrets
 	series  *SeriesStore
 	journal *Journal
+	alerts  *Alerts
 }
 
 func openBox(t *testing.T, dir string) *box {
@@ -44,7 +45,7 @@ func openBox(t *testing.T, dir string) *box {
 	b := &box{dir: dir}
 	var err error
 	b.catalog, b.state, b.audit = openTestCatalog(t, dir), openTestState(t, dir, StateOptions{}), openTestAudit(t, dir, AuditOptions{})
-	b.journal = openTestJournal(t, dir)
+	b.journal, b.alerts = openTestJournal(t, dir), openTestAlerts(t, dir, AlertsOptions{})
 	if b.secrets, err = OpenSecrets(filepath.Join(dir, "secrets")); err != nil {
 		t.Fatal(err)
 	}
@@ -56,21 +57,21 @@ func openBox(t *testing.T, dir string) *box {
 
 func (b *box) sources(log Source) BackupSources {
 	return BackupSources{
-		Readings: b.series, Journal: b.journal, State: b.state, Log: log, Catalog: b.catalog, Audit: b.audit, Secrets: b.secrets,
+		Readings: b.series, Journal: b.journal, Alerts: b.alerts, State: b.state, Log: log, Catalog: b.catalog, Audit: b.audit, Secrets: b.secrets,
 		Others: []Source{FileSource(filepath.Join(b.dir, "config.yaml")), FileSource(filepath.Join(b.dir, "absent.yaml"))},
 	}
 }
 
 func (b *box) close(t *testing.T) {
 	t.Helper()
-	if err := errors.Join(b.series.Close(), b.journal.Close(), b.state.Close(), b.catalog.Close(), b.audit.Close()); err != nil {
+	if err := errors.Join(b.series.Close(), b.journal.Close(), b.alerts.Close(), b.state.Close(), b.catalog.Close(), b.audit.Close()); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func (b *box) bind(t *testing.T, bounds store.Bounds) {
 	t.Helper()
-	if err := errors.Join(b.state.Bind(bounds), b.series.Bind(bounds), b.journal.Bind(bounds)); err != nil {
+	if err := errors.Join(b.state.Bind(bounds), b.series.Bind(bounds), b.journal.Bind(bounds), b.alerts.Bind(bounds)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -103,6 +104,7 @@ func TestBackupRoundTrip(t *testing.T) {
 	finish(t, b.journal, store.Outcome{Through: 1, Stored: store.HourCounts{5: {1: 3}}, Refused: []store.Refusal{{Hour: 5, Document: "{}"}}})
 	begin(t, b.journal, 2, bytes.Repeat([]byte("under way "), 10_000))
 	journal := journalText(t, b.journal)
+	commitAlerts(t, b.alerts, store.AlertCommit{Applied: 2, Events: []store.AlertEvent{testAlert(1, store.AlertFiring)}})
 	var file, direct bytes.Buffer
 	m, err := Backup(ctx, &file, b.sources(bytesSource{"buffer.db", func() []byte { return []byte("log") }}), BackupOptions{Version: "1.2.3", Spool: dir})
 	if err != nil {
@@ -120,7 +122,7 @@ func TestBackupRoundTrip(t *testing.T) {
 	for _, f := range m.Files {
 		names = append(names, f.Name)
 	}
-	want := "series-index.db series-2025-09.db writer.db state.db buffer.db catalog.db audit.log secrets/device.key secrets/jwt.key config.yaml"
+	want := "series-index.db series-2025-09.db writer.db alerts.db state.db buffer.db catalog.db audit.log secrets/device.key secrets/jwt.key config.yaml"
 	if got := strings.Join(names, " "); got != want {
 		t.Fatalf("the backup holds\n%s, want\n%s", got, want)
 	}
@@ -153,6 +155,9 @@ func TestBackupRoundTrip(t *testing.T) {
 	}
 	if rows, err := r.series.Scan(ctx, store.Scan{Series: []store.Series{{UID: 1, Port: 1}}, To: 1 << 50, Limit: 9}); err != nil || len(rows) != 1 || rows[0].Sample.Raw != 230.5 {
 		t.Errorf("readings %v: %v", rows, err)
+	}
+	if open, err := r.alerts.OpenEvents(ctx); err != nil || len(open) != 1 || r.alerts.Applied() != 2 {
+		t.Errorf("%d open episodes at %d: %v", len(open), r.alerts.Applied(), err)
 	}
 	if got := journalText(t, r.journal); got != journal {
 		t.Errorf("the journal answers %s, was %s", got, journal)
@@ -265,7 +270,8 @@ func (b *box) write(ctx context.Context, log *toyLog, stop chan struct{}, writte
 			err = errors.Join(err,
 				b.journal.Begin(ctx, store.Intent{Through: seq, Body: make([]byte, 5_000)}),
 				b.journal.Finish(ctx, store.Outcome{Through: seq, Stored: store.HourCounts{1: {1: 5}}}))
-			log.trim(min(b.applied(), b.state.Applied()))
+			err = errors.Join(err, b.alerts.Commit(ctx, store.AlertCommit{Applied: seq, Events: []store.AlertEvent{testAlert(int(seq), store.AlertResolved)}}))
+			log.trim(min(b.applied(), b.state.Applied(), b.alerts.Applied()))
 			select {
 			case written <- struct{}{}:
 			default:
