@@ -103,6 +103,8 @@ func (p *poster) do(ctx context.Context, x *post) (outcome, answer) {
 
 // once sends one request.
 func (p *poster) once(ctx context.Context, x *post, to string, header http.Header) (answer, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, x.method, to, bytes.NewReader(x.body))
 	if err != nil {
 		return answer{}, err
@@ -123,7 +125,7 @@ func (p *poster) once(ctx context.Context, x *post, to string, header http.Heade
 	defer func() { _ = res.Body.Close() }() // it was read only
 	a := answer{status: res.StatusCode, header: res.Header}
 	// The status is the answer. The words beside it may come slowly, or never end.
-	enough := time.AfterFunc(p.body, func() { _ = res.Body.Close() })
+	enough := time.AfterFunc(p.body, cancel)
 	defer enough.Stop()
 	a.body, _ = io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	return a, nil
