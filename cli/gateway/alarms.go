@@ -2,16 +2,17 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"sync"
+	"time"
 
-	"tidegate/ingest"
 	"tidegate/ingest/alert"
+	"tidegate/ingest/notify"
 	"tidegate/store"
 )
 
 // buildAlarms makes the rules' engine, which follows the log with a position of
-// its own.
+// its own, and what tells people.
 func (g *gateway) buildAlarms(ctx context.Context) error {
 	after, head := g.buf.Bounds()
 	if err := g.files.alerts.Bind(store.Bounds{Log: store.LogID(g.buf.ID()), After: after, Head: head}); err != nil {
@@ -19,20 +20,40 @@ func (g *gateway) buildAlarms(ctx context.Context) error {
 	}
 	var err error
 	g.alarms, err = alert.New(ctx, alert.Options{
-		Memory: g.files.alerts, Catalog: g.files.catalog, Ports: func(fn func(store.Device, []store.Port)) { portsOf(g.devices, fn) },
-		Head: func() uint64 { _, head := g.buf.Bounds(); return head },
-		Logger: g.log, Registerer: g.reg, Now: now,
+		Memory: g.files.alerts, Catalog: g.files.catalog, Devices: g.devices,
+		Head:   func() uint64 { _, head := g.buf.Bounds(); return head },
+		Notify: func(n []store.Notification) { g.notify.Wake(n) },
+		Logger: g.log, Registerer: g.reg, Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	g.notify, err = notify.New(notify.Options{
+		Queue: g.files.alerts, Channels: g.alarms, Curve: g.curve,
+		Logger: g.log, Registerer: g.reg, Now: time.Now,
 	})
 	return err
 }
 
-// portsOf calls fn for every device of the registry with its ports.
-func portsOf(r *ingest.Registry, fn func(store.Device, []store.Port)) {
-	for _, d := range r.Devices() {
-		ports := make([]store.Port, 0, len(d.Ports()))
-		for i := range d.Ports() {
-			ports = append(ports, d.Ports()[i].Port)
+// runAlarms lets rules follow the clock and people be told, until stop is
+// called; that waits until all of it is durable.
+func (g *gateway) runAlarms(ctx context.Context) (stop func() error) {
+	beside, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	var failed error
+	wg.Go(func() {
+		if err := g.alarms.Run(beside); err != nil {
+			failed = fmt.Errorf("alarms: %w", err)
 		}
-		fn(store.Device{ID: d.ID, UID: d.UID, OrgID: d.OrgID, State: d.State, Tags: d.Tags}, ports)
+	})
+	wg.Go(func() {
+		if err := g.notify.Run(beside); err != nil {
+			g.log.Error("nobody is told of alarms", "error", err)
+		}
+	})
+	return func() error {
+		cancel()
+		wg.Wait()
+		return failed
 	}
 }

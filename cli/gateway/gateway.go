@@ -2,8 +2,8 @@
 // traffic in last, and on the way out closes the doors first and the files
 // last.
 //
-//	start: lock · secrets · catalogue, audit · state, readings · certificate · log · writer · live · api · broker
-//	stop:  broker · http · writer drained and flushed · log · files
+//	start: lock · secrets · catalogue, audit · state, readings · certificate · log · rules, notifications · writer · live · api · broker
+//	stop:  broker · http · writer drained and flushed · rules, notifications · log · files
 //
 // With MONGO_URI catalogue and readings are in a database; the rest stays in
 // the folder, and so does a copy of the catalogue. The start needs the database
@@ -32,8 +32,10 @@ import (
 	"tidegate/cli/config"
 	"tidegate/cli/gateway/certificate"
 	"tidegate/ingest"
+	"tidegate/ingest/alert"
 	"tidegate/ingest/buffer"
 	"tidegate/ingest/live"
+	"tidegate/ingest/notify"
 	"tidegate/store"
 	"tidegate/store/embedded"
 	"tidegate/store/mongo"
@@ -85,6 +87,8 @@ type gateway struct {
 	cert    *certificate.Keeper // nil: there is no TLS
 	buf     *buffer.Log
 	hub     *live.Hub
+	alarms  *alert.Engine
+	notify  *notify.Dispatcher
 	devices *ingest.Registry
 	flow    *ingest.Pipeline
 	admin   *api.Admin
@@ -201,11 +205,10 @@ func (g *gateway) build(ctx context.Context) error {
 	if g.seen, err = loadPresences(ctx, g.files.state); err != nil {
 		return err
 	}
-	if g.flow, err = ingest.NewPipeline(g.flowOptions()); err != nil {
+	if err := g.buildAlarms(ctx); err != nil {
 		return err
 	}
-	after, head := g.buf.Bounds()
-	if err := g.files.alerts.Bind(store.Bounds{Log: store.LogID(g.buf.ID()), After: after, Head: head}); err != nil {
+	if g.flow, err = ingest.NewPipeline(g.flowOptions()); err != nil {
 		return err
 	}
 	if err := g.buildRemote(); err != nil {
@@ -261,7 +264,7 @@ func (g *gateway) build(ctx context.Context) error {
 func (g *gateway) flowOptions() ingest.Options {
 	c := g.o.Config
 	o := ingest.Options{
-		Log: g.buf, Series: g.files.series, State: g.files.state, Registry: g.devices, Live: g.hub,
+		Log: g.buf, Series: g.files.series, State: g.files.state, Registry: g.devices, Live: g.hub, Rules: g.alarms,
 		FlushInterval: c.Store.FlushInterval, FlushSize: c.Store.FlushSize, LogSize: c.Log.MaxSize,
 		BuildDate: g.o.BuildDate, LastReceived: g.seen.newest(),
 		Rejected: func(org, device, line string) {
@@ -282,7 +285,9 @@ func now() store.Time { return store.Time(time.Now().UnixMilli()) }
 
 func (g *gateway) runFlow(ctx context.Context) error {
 	if !g.o.AckOnly {
-		return g.flow.Run(ctx)
+		stopAlarms := g.runAlarms(ctx)
+		err := g.flow.Run(ctx)
+		return errors.Join(err, stopAlarms())
 	}
 	if _, head := g.buf.Bounds(); head != 0 {
 		return errors.New("--ack-only throws readings away, and this folder holds some: measure in an empty one")

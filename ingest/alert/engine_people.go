@@ -181,3 +181,15 @@ func (e *Engine) silencedBy(ev *store.AlertEvent) string {
 	}
 	return ""
 }
+
+// Channel answers a channel with its secrets, as the engine knows it.
+func (e *Engine) Channel(id string) (store.Channel, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, of := range e.channels {
+		if c, ok := of[id]; ok {
+			return c, true
+		}
+	}
+	return store.Channel{}, false
+}
