@@ -29,6 +29,7 @@ type follower struct {
 	catalog *mongo.Catalog
 	devices *ingest.Registry
 	between func(ctx context.Context, change func() error) error
+	rules   func(ctx context.Context) error // takes over rules and channels too
 	cut     func(who ingest.Cut, reason string)
 	log     *slog.Logger
 
@@ -73,8 +74,10 @@ func (f *follower) step(ctx context.Context) error {
 	}
 	var cut ingest.Cut
 	rerr := f.between(ctx, func() (err error) {
-		cut, err = f.devices.Reload(ctx)
-		return err
+		if cut, err = f.devices.Reload(ctx); err != nil {
+			return err
+		}
+		return f.rules(ctx)
 	})
 	if rerr != nil {
 		return fmt.Errorf("take over changes of the catalogue: %w", rerr)
@@ -136,7 +139,7 @@ func (g *gateway) buildRemote() error {
 		return nil
 	}
 	g.follow = &follower{
-		db: r.db, catalog: r.catalog, devices: g.devices, between: g.flow.Between, log: g.log,
+		db: r.db, catalog: r.catalog, devices: g.devices, between: g.flow.Between, rules: g.alarms.Refresh, log: g.log,
 		cut: func(who ingest.Cut, reason string) {
 			for _, id := range who.Devices {
 				g.broker.Disconnect(id, reason)

@@ -67,7 +67,7 @@ type Engine struct {
 	watches  map[watchKey]*watched
 	bySeries map[store.Series][]*watched
 	events   map[string]*watched // by the id of an episode that goes on, or may be joined
-	channels map[string]map[string]store.Channel
+	channels map[string]store.Channel
 	silences []silence
 	due      dueHeap
 	now      int64  // the engine's time, Unix ms

@@ -1,6 +1,8 @@
 package alert
 
 import (
+	"slices"
+
 	"tidegate/store"
 )
 
@@ -162,36 +164,29 @@ func (e *Engine) tell(w *watched, cause store.NotificationCause) {
 // organization that take the severity by themselves. Whom it escalated to hears
 // the rest too.
 func (e *Engine) route(w *watched, cause store.NotificationCause) []store.Channel {
-	all := e.channels[w.rule.OrgID]
+	r := w.rule
 	var out []store.Channel
-	seen := map[string]bool{}
 	add := func(c store.Channel) {
-		if c.Enabled && !seen[c.ID] {
-			seen[c.ID] = true
+		if c.Enabled && c.OrgID == r.OrgID && !slices.ContainsFunc(out, func(x store.Channel) bool { return x.ID == c.ID }) {
 			out = append(out, c)
 		}
 	}
-	named := func(ids []string) {
-		for _, id := range ids {
-			if c, ok := all[id]; ok {
-				add(c)
-			}
-		}
-	}
 	if cause != store.CauseEscalation {
-		named(w.rule.Channels)
-		if len(w.rule.Channels) == 0 {
-			for _, c := range all {
-				for _, s := range c.Severities {
-					if s == w.rule.Severity {
-						add(c)
-					}
+		for _, id := range r.Channels {
+			add(e.channels[id])
+		}
+		if len(r.Channels) == 0 {
+			for _, c := range e.channels {
+				if slices.Contains(c.Severities, r.Severity) {
+					add(c)
 				}
 			}
 		}
 	}
 	if w.event.Escalated {
-		named(w.rule.EscalateTo)
+		for _, id := range r.EscalateTo {
+			add(e.channels[id])
+		}
 	}
 	return out
 }

@@ -186,10 +186,6 @@ func (e *Engine) silencedBy(ev *store.AlertEvent) string {
 func (e *Engine) Channel(id string) (store.Channel, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, of := range e.channels {
-		if c, ok := of[id]; ok {
-			return c, true
-		}
-	}
-	return store.Channel{}, false
+	c, ok := e.channels[id]
+	return c, ok
 }

@@ -175,19 +175,14 @@ func (e *Engine) RefreshChannels(ctx context.Context) error {
 	return nil
 }
 
-func (e *Engine) loadChannels(ctx context.Context) (map[string]map[string]store.Channel, error) {
+func (e *Engine) loadChannels(ctx context.Context) (map[string]store.Channel, error) {
 	list, err := e.o.Catalog.ListChannels(ctx, store.ChannelFilter{})
 	if err != nil {
 		return nil, fmt.Errorf("load channels: %w", err)
 	}
-	out := map[string]map[string]store.Channel{}
+	out := make(map[string]store.Channel, len(list))
 	for _, c := range list {
-		of := out[c.OrgID]
-		if of == nil {
-			of = map[string]store.Channel{}
-			out[c.OrgID] = of
-		}
-		of[c.ID] = c
+		out[c.ID] = c
 	}
 	return out, nil
 }

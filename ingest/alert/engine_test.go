@@ -135,7 +135,9 @@ func (w *world) feed(samples []alert.Sample) {
 }
 
 // send is a reading of d1's port 1, measured and received now.
-func (w *world) send(value float64) { w.sendAs(alert.Sample{TS: w.now, ReceivedAt: w.now, Value: value}) }
+func (w *world) send(value float64) {
+	w.sendAs(alert.Sample{TS: w.now, ReceivedAt: w.now, Value: value})
+}
 
 func (w *world) sendAs(s alert.Sample) {
 	if s.Series == (store.Series{}) {
