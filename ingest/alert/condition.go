@@ -60,10 +60,11 @@ type memory struct {
 
 	anchors []anchor // of rate over a window, oldest first; at most maxAnchors
 
-	count          uint32 // of deviation and cadence: readings, intervals
+	count          uint32 // of deviation: readings
 	mean, variance float64
-	cadence        float64   // ms
-	intervals      []float64 // ms, until there are learnIntervals of them
+
+	cadence   float64   // ms; 0: not known yet
+	intervals []float64 // ms, until there are learnIntervals of them
 }
 
 // recall answers the memory, which is made when it is first needed.

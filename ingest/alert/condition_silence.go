@@ -34,7 +34,7 @@ func (w *Watch) silence(p *Plan) int64 {
 	switch {
 	case p.silentFor > 0:
 		return p.silentFor
-	case w.memory == nil || w.memory.count < learnIntervals:
+	case w.memory == nil || !(w.memory.cadence > 0):
 		return 0
 	}
 	return max(int64(min(p.factor*w.memory.cadence, 1<<53)), minSilence)
@@ -58,12 +58,12 @@ func (w *Watch) noteSilence(o occurrence) {
 
 // interval learns from the time between two readings.
 func (m *memory) interval(ms float64) {
-	if m.count >= learnIntervals {
+	if m.cadence > 0 {
 		m.cadence += min(max(ms-m.cadence, -cadencePace*m.cadence), cadencePace*m.cadence)
 		return
 	}
 	m.intervals = append(m.intervals, ms)
-	if m.count++; m.count == learnIntervals {
+	if len(m.intervals) >= learnIntervals {
 		slices.Sort(m.intervals)
 		m.cadence = (m.intervals[learnIntervals/2-1] + m.intervals[learnIntervals/2]) / 2
 		m.intervals = nil

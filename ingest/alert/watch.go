@@ -128,19 +128,27 @@ func (w *Watch) Advance(p *Plan, to int64) Change {
 // math.MaxInt64: none.
 func (w *Watch) Deadline() int64 { return w.until }
 
+// maxCrossing bounds the borders that are gone through at once: of a clock that
+// jumps further, its last part, in ms.
+const maxCrossing = 400 * 24 * 3_600_000
+
 // pass goes through deadlines in their order. Of those at one moment the end of
-// the active hours comes first: nothing fires outside of them.
+// the active hours comes first: nothing fires outside of them. A silence that is
+// due then began a millisecond before: it means for more than.
 func (w *Watch) pass(p *Plan, to int64, c *Change) {
 	for w.until <= to {
+		if w.closed && w.hours < to-maxCrossing {
+			w.hours, w.until = to-maxCrossing, to-maxCrossing
+		}
 		switch at := w.until; {
-		case w.hours <= at:
-			w.cross(p, c)
-		case w.stateDeadline(p) <= at:
-			w.transit(p, occurrence{what: lapsed, at: at, worst: w.silentAt(p, at)}, c)
-		default:
-			start := at - 1 // silent means for more than
+		case w.silenceDeadline(p) <= at:
+			start := max(at-1, w.since)
 			s := w.silentAt(p, start)
 			w.transit(p, occurrence{what: holding, start: start, at: start, read: start, value: math.NaN(), worst: s, severity: s}, c)
+		case w.hours <= at:
+			w.cross(p, c)
+		default:
+			w.transit(p, occurrence{what: lapsed, at: at, worst: w.silentAt(p, at)}, c)
 		}
 		w.setDeadline(p)
 	}
@@ -182,13 +190,19 @@ func (w *Watch) stateDeadline(p *Plan) int64 {
 	return none
 }
 
-func (w *Watch) setDeadline(p *Plan) {
-	w.until = min(w.hours, w.stateDeadline(p))
-	if p.kind == noData && !w.closed && !w.state.holds() && w.last != never {
-		if s := w.silence(p); s > 0 {
-			w.until = min(w.until, after(after(w.mark, s), 1))
-		}
+// silenceDeadline is when the port has been silent for more than it may.
+func (w *Watch) silenceDeadline(p *Plan) int64 {
+	if p.kind != noData || w.closed || w.state.holds() || w.last == never {
+		return none
 	}
+	if s := w.silence(p); s > 0 {
+		return after(after(w.mark, s), 1)
+	}
+	return none
+}
+
+func (w *Watch) setDeadline(p *Plan) {
+	w.until = min(w.hours, w.stateDeadline(p), w.silenceDeadline(p))
 }
 
 // Restart says that the box was down until a time: nothing could be heard, so
