@@ -240,7 +240,7 @@ func TestDigest(t *testing.T) {
 		}
 		b.stop()
 		b.start() // a restart does not hurry it
-		b.after(44*time.Minute - time.Millisecond - time.Duration(ms()%3_600_000-16*60_000)*time.Millisecond)
+		b.after(time.Until(time.Now().Truncate(time.Hour).Add(time.Hour)) - time.Millisecond)
 		if all := r.take(); len(all) != 0 {
 			t.Fatalf("too early: %+v", all)
 		}

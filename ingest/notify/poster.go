@@ -209,7 +209,7 @@ func (p *poster) failed(err error, x *post) outcome {
 		return outcome{kind: again, words: "the host's name could not be resolved"}
 	case errors.As(err, &certificate):
 		return outcome{kind: again, words: "its certificate is not good: " + words(certificate.Err.Error(), x.secrets...)}
-	case errors.As(err, &record):
+	case errors.As(err, &record) || strings.Contains(err.Error(), "HTTP response to HTTPS client"):
 		return outcome{kind: again, words: "it does not speak TLS"}
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return outcome{kind: again, words: "no answer in time"}
