@@ -213,14 +213,15 @@ func (p *poster) failed(err error, x *post) outcome {
 		return outcome{kind: again, words: "it does not speak TLS"}
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return outcome{kind: again, words: "no answer in time"}
+	case strings.Contains(err.Error(), "malformed HTTP"):
+		return outcome{kind: again, words: "what it answers is not HTTP"}
 	case isAny(err, refusals()):
 		return outcome{kind: again, words: "the connection was refused"}
-	case isAny(err, resets()) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+	case isAny(err, resets()) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		strings.Contains(err.Error(), "connection broken") || strings.Contains(err.Error(), "server closed idle connection"):
 		return outcome{kind: again, words: "the connection was closed before an answer came"}
 	case isAny(err, unreachable()):
 		return outcome{kind: again, words: "there is no route to it"}
-	case strings.Contains(err.Error(), "malformed HTTP"):
-		return outcome{kind: again, words: "what it answers is not HTTP"}
 	}
 	return outcome{kind: again, words: "it could not be reached"}
 }
