@@ -25,6 +25,7 @@ var sections = []section{
 	{"query", query},
 	{"mongo", mongoDB},
 	{"ports", manyPorts},
+	{"alarms", alarms},
 	{"volume", volume},
 	{"traces", traces},
 }
