@@ -49,12 +49,12 @@ type hooks struct {
 	deliveries map[string]string // body by idempotency key
 	said       map[string]string // delivery by notification
 	causes     map[string][]string
+	all        []string // causes, in order
 	wrong      []string
-	came       chan struct{}
 }
 
 func newHooks(t *testing.T) *hooks {
-	h := &hooks{deliveries: map[string]string{}, said: map[string]string{}, causes: map[string][]string{}, came: make(chan struct{}, 1)}
+	h := &hooks{deliveries: map[string]string{}, said: map[string]string{}, causes: map[string][]string{}}
 	h.Server = httptest.NewServer(http.HandlerFunc(h.take))
 	t.Cleanup(h.Close)
 	return h
@@ -87,10 +87,7 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request) {
 		}
 		h.said[e.NotificationID] = key
 		h.causes[e.ID] = append(h.causes[e.ID], e.Cause)
-	}
-	select {
-	case h.came <- struct{}{}:
-	default:
+		h.all = append(h.all, e.Cause)
 	}
 }
 
