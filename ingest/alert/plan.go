@@ -15,7 +15,8 @@ import (
 type Plan struct {
 	terms
 	joinWithin int64
-	hours      *Hours // nil: always
+	hours      *Hours          // nil: always
+	condition  store.Condition // for people
 }
 
 // terms are what Same compares, beside the schedule.
@@ -66,6 +67,7 @@ func NewPlanner(r store.AlertRule) *Planner {
 	c := r.Condition
 	pl := &Planner{c: c, plans: map[levels]*Plan{}}
 	b := &pl.base
+	b.condition = c
 	b.kind = conditions[c.Kind]
 	b.lasting, b.keepFiring, b.joinWithin = ms(r.For), ms(r.KeepFiring), ms(r.JoinWithin)
 	b.window, b.silentFor = ms(c.Window), ms(c.SilentFor)
