@@ -40,7 +40,7 @@ func (g *guard) check(a netip.Addr) error {
 		if p.Contains(a) {
 			return nil
 		}
-		if in, ok := embedded(a); ok && p.Contains(in) {
+		if in, ok := nat64(a); ok && p.Contains(in) {
 			return nil
 		}
 	}
@@ -82,7 +82,7 @@ func ranges() []struct{ prefix, what string } {
 
 // guarded answers what kind of address a is; empty: a public one.
 func guarded(a netip.Addr) string {
-	if in, ok := embedded(a); ok {
+	if in, ok := nat64(a); ok {
 		if what := guarded(in); what != "" {
 			return what + ", through NAT64"
 		}
@@ -99,9 +99,9 @@ func guarded(a netip.Addr) string {
 	return ""
 }
 
-// embedded answers the IPv4 address that one of NAT64's well-known prefix stands
+// nat64 answers the IPv4 address that one of NAT64's well-known prefix stands
 // for: https://www.rfc-editor.org/rfc/rfc6052#section-2.1
-func embedded(a netip.Addr) (netip.Addr, bool) {
+func nat64(a netip.Addr) (netip.Addr, bool) {
 	if !netip.MustParsePrefix("64:ff9b::/96").Contains(a) {
 		return netip.Addr{}, false
 	}
