@@ -18,6 +18,7 @@ type Device struct {
 	OrgID       string
 	Serial      string
 	State       store.DeviceState
+	Name        string
 	Tags        []string
 	AcceptPast  int64          // ms before the time of receipt
 	AcceptAhead int64          // ms after it
@@ -37,7 +38,7 @@ type Port struct {
 
 func newDevice(d store.Device, ports []store.Port) (*Device, error) {
 	n := &Device{
-		ID: d.ID, UID: d.UID, OrgID: d.OrgID, Serial: d.SerialNumber, State: d.State, Tags: d.Tags,
+		ID: d.ID, UID: d.UID, OrgID: d.OrgID, Serial: d.SerialNumber, State: d.State, Name: d.Name, Tags: d.Tags,
 		AcceptPast:  store.DefaultAcceptPast.Milliseconds(),
 		AcceptAhead: store.DefaultAcceptAhead.Milliseconds(),
 		secretHash:  d.SecretHash,

@@ -45,7 +45,7 @@ func (d *Device) forRules() (store.Device, []store.Port, bool) {
 	for i := range d.ports {
 		ports[i] = d.ports[i].Port
 	}
-	return store.Device{ID: d.ID, UID: d.UID, OrgID: d.OrgID, State: d.State, Tags: d.Tags}, ports, true
+	return store.Device{ID: d.ID, UID: d.UID, OrgID: d.OrgID, SerialNumber: d.Serial, Name: d.Name, State: d.State, Tags: d.Tags}, ports, true
 }
 
 // rulesBatch gathers what the rules are to see.

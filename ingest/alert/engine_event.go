@@ -37,10 +37,10 @@ func (e *Engine) fired(w *watched, x *Episode) {
 	r := w.rule
 	w.event = &store.AlertEvent{
 		ID: store.AlertEventID(r.ID, w.key.series, x.StartedAt), RuleID: r.ID, RuleName: r.Name, Revision: r.Revision,
-		OrgID: r.OrgID, DeviceID: w.port.deviceID, UID: w.key.series.UID, PortNumber: w.key.series.Port, PortName: w.port.name, Unit: w.port.unit,
+		OrgID: r.OrgID, DeviceID: w.port.device.ID, UID: w.key.series.UID, PortNumber: w.key.series.Port, PortName: w.port.name, Unit: w.port.unit,
 		Kind: r.Condition.Kind, Severity: r.Severity, Labels: r.Labels,
 	}
-	w.told = told{of: x.StartedAt}
+	w.told = telling{of: x.StartedAt}
 	e.events[w.event.ID] = w
 	e.metrics.fired++
 	e.update(w, x)
@@ -78,7 +78,7 @@ func (e *Engine) sayEnd(w *watched) {
 	if w.told.count > 0 {
 		e.tell(w, store.CauseResolved)
 	}
-	w.told = told{}
+	w.told = telling{}
 	e.pending.state(w)
 	delete(e.events, w.event.ID)
 	w.event = nil
@@ -100,7 +100,7 @@ func (w *watched) now() *Episode {
 func (e *Engine) current(w *watched, x *Episode, ev *store.AlertEvent) {
 	x.Put(ev)
 	ev.Position = e.position
-	ev.Message = message(w.rule, w.plan, ev)
+	ev.Message = w.text.Text(Facts{Event: ev, Device: *w.port.device, Plan: w.plan, Now: e.now})
 }
 
 // attend looks after episodes as time goes on: silences that begin and end,

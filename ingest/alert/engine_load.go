@@ -104,7 +104,7 @@ func (e *Engine) adoptEnded(ctx context.Context, w *watched) error {
 	ev, err := e.o.Memory.AlertEvent(ctx, id)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		w.told = told{}
+		w.told = telling{}
 		return nil
 	case err != nil:
 		return err

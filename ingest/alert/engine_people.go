@@ -142,13 +142,11 @@ func (e *Engine) SilencesChanged(ctx context.Context) error {
 	}
 	made := make([]silence, 0, len(list))
 	for _, s := range list {
-		n := silence{Silence: s}
-		if s.Schedule != nil {
-			if n.hours, err = NewHours(*s.Schedule); err != nil {
-				return fmt.Errorf("load silence %s: %w", s.ID, err)
-			}
+		q, err := NewQuiet(s)
+		if err != nil {
+			return fmt.Errorf("load silence %s: %w", s.ID, err)
 		}
-		made = append(made, n)
+		made = append(made, silence{s, q})
 	}
 	e.mu.Lock()
 	e.silences = made
@@ -160,22 +158,17 @@ func (e *Engine) SilencesChanged(ctx context.Context) error {
 // silence is a store.Silence made ready.
 type silence struct {
 	store.Silence
-	hours *Hours // nil: all the time
-}
-
-// active reports whether s holds at a time.
-func (s *silence) active(at int64) bool {
-	if at < int64(s.StartsAt) || s.EndsAt != nil && at >= int64(*s.EndsAt) {
-		return false
-	}
-	active, _ := s.hours.At(at)
-	return active
+	quiet *Quiet
 }
 
 // silencedBy answers the id of a silence that keeps the episode quiet now.
 func (e *Engine) silencedBy(ev *store.AlertEvent) string {
 	for i := range e.silences {
-		if s := &e.silences[i]; s.active(e.now) && s.Matches(ev) {
+		s := &e.silences[i]
+		if !s.Matches(ev) {
+			continue
+		}
+		if quiet, _ := s.quiet.At(e.now); quiet {
 			return s.ID
 		}
 	}

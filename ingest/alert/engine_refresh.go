@@ -14,9 +14,20 @@ import (
 type planned struct {
 	rule    *store.AlertRule
 	planner *Planner
+	message *Message
 }
 
-func newPlanned(r store.AlertRule) *planned { return &planned{&r, NewPlanner(r)} }
+func newPlanned(r store.AlertRule) (*planned, error) {
+	m, err := NewMessage(r)
+	if err != nil {
+		// What an older version took. The sentence of its kind says it too.
+		r.Message = ""
+		if m, err = NewMessage(r); err != nil {
+			return nil, fmt.Errorf("message of alert rule %s: %w", r.ID, err)
+		}
+	}
+	return &planned{&r, NewPlanner(r), m}, nil
+}
 
 // ruleBook has the enabled rules by what they choose.
 type ruleBook struct {
@@ -95,7 +106,11 @@ func (e *Engine) Refresh(ctx context.Context) error {
 	}
 	book := newRuleBook()
 	for i := range rules {
-		book.put(newPlanned(rules[i]))
+		n, err := newPlanned(rules[i])
+		if err != nil {
+			return err
+		}
+		book.put(n)
 	}
 	next := map[watchKey]*watched{}
 	e.o.Devices.Each(func(d store.Device, ports []store.Port) {
@@ -117,7 +132,10 @@ func (e *Engine) RefreshRule(ctx context.Context, id string) error {
 	if err != nil && !gone {
 		return fmt.Errorf("load alert rule %s: %w", id, err)
 	}
-	n := newPlanned(r)
+	n, err := newPlanned(r)
+	if err != nil {
+		return err
+	}
 	next := map[watchKey]*watched{}
 	switch {
 	case gone || !r.Enabled:
@@ -157,7 +175,7 @@ func (e *Engine) RefreshDevice(_ context.Context, id string) error {
 	if ok {
 		e.rules.of(&d, func(r *planned) { want(next, r, &d, ports) })
 	}
-	e.replace(func(w *watched) bool { return w.port.deviceID == id }, next)
+	e.replace(func(w *watched) bool { return w.port.device.ID == id }, next)
 	return nil
 }
 
@@ -203,8 +221,8 @@ func want(next map[watchKey]*watched, r *planned, d *store.Device, ports []store
 		}
 		k := watchKey{r.rule.ID, store.Series{UID: d.UID, Port: p.Number}}
 		next[k] = &watched{
-			key: k, rule: r.rule, plan: plan, heapIndex: -1,
-			port: port{deviceID: d.ID, name: p.Name, unit: p.Unit},
+			key: k, rule: r.rule, text: r.message, plan: plan, heapIndex: -1,
+			port: port{device: d, name: p.Name, unit: p.Unit},
 		}
 	}
 }
@@ -218,7 +236,7 @@ func (e *Engine) replace(meant func(*watched) bool, next map[watchKey]*watched) 
 		}
 		n := next[k]
 		if n != nil && n.plan.Same(w.plan) {
-			w.rule, w.plan, w.port = n.rule, n.plan, n.port
+			w.rule, w.text, w.plan, w.port = n.rule, n.text, n.plan, n.port
 			delete(next, k)
 			continue
 		}
@@ -258,7 +276,7 @@ func (e *Engine) end(w *watched) {
 
 // there reports whether the port of w is still there.
 func (e *Engine) there(w *watched) bool {
-	d, ports, ok := e.o.Devices.Device(w.port.deviceID)
+	d, ports, ok := e.o.Devices.Device(w.port.device.ID)
 	return ok && d.State == store.DeviceActive && d.UID == w.key.series.UID &&
 		slices.ContainsFunc(ports, func(p store.Port) bool { return p.Number == w.key.series.Port })
 }

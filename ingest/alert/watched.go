@@ -12,6 +12,7 @@ import (
 type watched struct {
 	key   watchKey
 	rule  *store.AlertRule
+	text  *Message
 	plan  *Plan
 	watch Watch
 	port  port
@@ -20,7 +21,7 @@ type watched struct {
 	skip  uint64 // log position that the watch has seen already, at a start
 
 	event *store.AlertEvent // the last episode, while it goes on or may be joined
-	told  told
+	told  telling
 
 	dueAt     int64 // in the heap
 	heapIndex int   // -1: not there
@@ -30,11 +31,12 @@ type watched struct {
 
 // port is what an episode says of its port.
 type port struct {
-	deviceID, name, unit string
+	device     *store.Device
+	name, unit string
 }
 
-// told is what was said of the episode.
-type told struct {
+// telling is what was said of the episode.
+type telling struct {
 	of    int64 // StartedAt of the episode
 	count int   // how often that it fires
 	at    int64 // when last; engine time
@@ -83,7 +85,7 @@ func (w *watched) restore(b []byte) (print uint64, err error) {
 		return 0, errTorn
 	}
 	b = b[n:]
-	w.told = told{of: of, count: int(count), at: next(), endDue: next()}
+	w.told = telling{of: of, count: int(count), at: next(), endDue: next()}
 	if err != nil {
 		return 0, err
 	}
