@@ -27,7 +27,8 @@ type Catalog interface {
 
 // Devices is what the engine knows of who may send.
 type Devices interface {
-	// Device answers a device with its ports; false: it is not there.
+	// Device answers a device with its ports, ascending by number; false: it is
+	// not there.
 	Device(id string) (store.Device, []store.Port, bool)
 	// Each calls fn for every device.
 	Each(fn func(d store.Device, ports []store.Port))

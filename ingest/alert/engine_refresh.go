@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -210,19 +211,30 @@ func want(next map[watchKey]*watched, r *planned, d *store.Device, ports []store
 	if d.State != store.DeviceActive {
 		return
 	}
-	for i := range ports {
-		p := &ports[i]
+	add := func(p *store.Port) {
 		if !r.rule.Selection.Matches(*d, *p) {
-			continue
+			return
 		}
 		plan, ok := r.planner.Plan(*p)
 		if !ok {
-			continue
+			return
 		}
 		k := watchKey{r.rule.ID, store.Series{UID: d.UID, Port: p.Number}}
 		next[k] = &watched{
 			key: k, rule: r.rule, text: r.message, plan: plan, heapIndex: -1,
 			port: port{device: d, name: p.Name, unit: p.Unit},
+		}
+	}
+	if len(r.rule.Selection.Ports) == 0 {
+		for i := range ports {
+			add(&ports[i])
+		}
+		return
+	}
+	for _, n := range r.rule.Selection.Ports {
+		i, ok := slices.BinarySearchFunc(ports, n, func(p store.Port, n uint16) int { return cmp.Compare(p.Number, n) })
+		if ok {
+			add(&ports[i])
 		}
 	}
 }
