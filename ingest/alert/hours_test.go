@@ -104,9 +104,9 @@ func TestHours(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := 12
+		n := 6
 		if testing.Short() {
-			n = 4
+			n = 3
 		}
 		for range n {
 			s := store.Schedule{Zone: c.zone}
