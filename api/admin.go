@@ -28,6 +28,18 @@ type Registry interface {
 	Grant(orgID string, ttl time.Duration) (name, secret string)
 }
 
+// AlertRules is the rules at work. Each method takes over a change that is made;
+// a caller does not wait for what comes of it.
+type AlertRules interface {
+	// Refresh takes over the whole catalogue.
+	Refresh(ctx context.Context) error
+	// RefreshRule takes over a rule that was made, changed or deleted,
+	// RefreshDevice a device or one of its ports, after the Registry has.
+	RefreshRule(ctx context.Context, id string) error
+	RefreshDevice(ctx context.Context, id string) error
+	RefreshChannels(ctx context.Context) error
+}
+
 // AdminOptions of an Admin. Fields without a comment are needed.
 type AdminOptions struct {
 	Catalog  store.Catalog
@@ -49,8 +61,14 @@ type AdminOptions struct {
 	// key; nil: there are none.
 	Disconnect    func(deviceID, reason string)
 	DisconnectKey func(id, reason string)
-	Logger        *slog.Logger
-	Now           ingest.Clock // nil: the time
+	// Alerts hears of what rules are made of; nil: no rule is at work.
+	Alerts AlertRules
+	// CheckChannel says what a channel's type needs beside, CheckMessage what is
+	// wrong with a template of a rule; nil: nothing.
+	CheckChannel func(store.Channel) error
+	CheckMessage func(template string) error
+	Logger       *slog.Logger
+	Now          ingest.Clock // nil: the time
 }
 
 // Admin changes what exists, by the rules: each change is validated, written
@@ -83,6 +101,15 @@ func NewAdmin(o AdminOptions) *Admin {
 	}
 	if o.DisconnectKey == nil {
 		o.DisconnectKey = func(string, string) {}
+	}
+	if o.Alerts == nil {
+		o.Alerts = noAlerts{}
+	}
+	if o.CheckChannel == nil {
+		o.CheckChannel = func(store.Channel) error { return nil }
+	}
+	if o.CheckMessage == nil {
+		o.CheckMessage = func(string) error { return nil }
 	}
 	return &Admin{o: o, passwords: newPasswords(), keysChanged: make(chan struct{})}
 }
@@ -171,10 +198,41 @@ func (a *Admin) now() time.Time { return a.o.Now().UTC().Truncate(time.Milliseco
 // refresh makes a change of a device known. The change is made by then, so
 // that a caller who is told of an error must not think otherwise.
 func (a *Admin) refresh(ctx context.Context, deviceID string) error {
+	if err := a.register(ctx, deviceID); err != nil {
+		return err
+	}
+	return toldRules(a.o.Alerts.RefreshDevice(context.WithoutCancel(ctx), deviceID))
+}
+
+// register is refresh without the rules, for many devices.
+func (a *Admin) register(ctx context.Context, deviceID string) error {
 	if err := a.o.Registry.Refresh(context.WithoutCancel(ctx), deviceID); err != nil {
 		return fmt.Errorf("the change is stored, but making it known to the devices' registry went wrong: %w", err)
 	}
 	return nil
 }
+
+func (a *Admin) refreshRule(ctx context.Context, id string) error {
+	return toldRules(a.o.Alerts.RefreshRule(context.WithoutCancel(ctx), id))
+}
+
+func (a *Admin) refreshChannels(ctx context.Context) error {
+	return toldRules(a.o.Alerts.RefreshChannels(context.WithoutCancel(ctx)))
+}
+
+func toldRules(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("the change is stored, but making it known to the alert rules went wrong: %w", err)
+}
+
+// noAlerts is no rules at work.
+type noAlerts struct{}
+
+func (noAlerts) Refresh(context.Context) error               { return nil }
+func (noAlerts) RefreshRule(context.Context, string) error   { return nil }
+func (noAlerts) RefreshDevice(context.Context, string) error { return nil }
+func (noAlerts) RefreshChannels(context.Context) error       { return nil }
 
 func at(t time.Time) store.Time { return store.Time(t.UnixMilli()) }

@@ -313,7 +313,7 @@ func TestAudit(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"organization.create", "device.create", "user.create", "device.create", "device.update", "user.update",
+		"organization.create", "alertrule.create", "device.create", "user.create", "device.create", "device.update", "user.update",
 		"device.import", "device.import_failed", "credential.grant", "port.create", "device.delete", "organization.create", "organization.create_failed",
 	}
 	if !slices.Equal(actions, want) {

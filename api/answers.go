@@ -192,6 +192,8 @@ func tags() []*huma.Tag {
 		{Name: "api keys", Description: "Programs that ask, and that hand in readings."},
 		{Name: "devices", Description: "What publishes readings."},
 		{Name: "ports", Description: "What a device measures, and how its raw values are calibrated."},
+		{Name: "alert rules", Description: "What is an alarm."},
+		{Name: "channels", Description: "Who hears of alarms, and how."},
 		{Name: "dead letters", Description: "Readings that were rejected, with cause and fix."},
 		{Name: "ledger", Description: "What became of every reading."},
 		{Name: "audit", Description: "Who changed what."},

@@ -70,12 +70,9 @@ const (
 // listAudit looks through the trail from the cursor on, at so many entries at
 // most: the cursor that it answers is how far it has looked.
 func (s *Server) listAudit(ctx context.Context, in *listAuditInput) (*answer[List[store.AuditEntry]], error) {
-	var after uint64
-	if in.Cursor != "" {
-		var err error
-		if after, err = strconv.ParseUint(in.Cursor, 10, 64); err != nil {
-			return nil, invalidParam("query.cursor", "is not a nextCursor of this query")
-		}
+	after, err := auditCursor(in.Cursor)
+	if err != nil {
+		return nil, err
 	}
 	from, to, err := parseRange(in.From, in.To)
 	if err != nil {
@@ -87,32 +84,48 @@ func (s *Server) listAudit(ctx context.Context, in *listAuditInput) (*answer[Lis
 			int64(e.At) >= from && int64(e.At) < to && is(in.OrgID, e.OrgID) && is(in.Actor, e.Actor) &&
 			is(in.Action, e.Action) && is(in.Noun, e.Noun) && is(in.ID, e.ID)
 	}
-	l := List[store.AuditEntry]{Items: []store.AuditEntry{}}
+	entries, next, err := s.lookThrough(ctx, after, in.Limit, wanted)
+	if err != nil {
+		return nil, err
+	}
+	return listOf(entries, next, func(e store.AuditEntry) store.AuditEntry { return e }), nil
+}
+
+// lookThrough answers at most limit entries of the trail behind after that are
+// wanted, and the cursor of the next page; empty: this was the last.
+func (s *Server) lookThrough(ctx context.Context, after uint64, limit int, wanted func(*store.AuditEntry) bool) (items []store.AuditEntry, next string, err error) {
 	for looked := 0; ; {
 		entries, err := s.admin.o.Audit.ListAudit(ctx, after, auditPiece)
 		if err != nil {
-			return nil, fmt.Errorf("list audit trail: %w", err)
+			return nil, "", fmt.Errorf("list audit trail: %w", err)
 		}
 		for i := range entries {
-			if !wanted(&entries[i]) {
-				after = entries[i].Seq
-				continue
-			}
-			if len(l.Items) == in.Limit {
-				l.NextCursor = strconv.FormatUint(after, 10)
-				return &answer[List[store.AuditEntry]]{l}, nil
+			if wanted(&entries[i]) {
+				if len(items) == limit {
+					return items, strconv.FormatUint(after, 10), nil
+				}
+				items = append(items, entries[i])
 			}
 			after = entries[i].Seq
-			l.Items = append(l.Items, entries[i])
 		}
 		if looked += len(entries); len(entries) < auditPiece {
-			return &answer[List[store.AuditEntry]]{l}, nil
+			return items, "", nil
 		}
 		if looked >= auditLooked {
-			l.NextCursor = strconv.FormatUint(after, 10)
-			return &answer[List[store.AuditEntry]]{l}, nil
+			return items, strconv.FormatUint(after, 10), nil
 		}
 	}
+}
+
+// auditCursor is the inverse of the cursor that lookThrough answers.
+func auditCursor(cursor string) (after uint64, err error) {
+	if cursor == "" {
+		return 0, nil
+	}
+	if after, err = strconv.ParseUint(cursor, 10, 64); err != nil {
+		return 0, invalidParam("query.cursor", "is not a nextCursor of this query")
+	}
+	return after, nil
 }
 
 // is reports whether a filter, when it is given, chooses v.

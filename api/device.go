@@ -19,6 +19,7 @@ type Device struct {
 	AcceptPast   string            `json:"acceptPast" doc:"how old a reading may be at receipt" example:"720h0m0s"`
 	AcceptAhead  string            `json:"acceptAhead" doc:"how far ahead of receipt" example:"5m0s"`
 	AssumeZone   string            `json:"assumeZone,omitempty" doc:"of times that carry none; absent: those are refused"`
+	Tags         []string          `json:"tags,omitempty" nullable:"false" doc:"group devices, for rules to choose them by"`
 	Online       bool              `json:"online"`
 	LastSeen     *store.Time       `json:"lastSeen,omitempty" doc:"absent: never"`
 	CreatedAt    store.Time        `json:"createdAt"`
@@ -38,17 +39,19 @@ type NewDevice struct {
 	AcceptPast   string   `json:"acceptPast,omitempty" doc:"such as 720h or 90d; absent: 30 days"`
 	AcceptAhead  string   `json:"acceptAhead,omitempty" doc:"absent: 5 minutes"`
 	AssumeZone   string   `json:"assumeZone,omitempty" example:"Europe/Berlin"`
+	Tags         []string `json:"tags,omitempty" maxItems:"32" nullable:"false" doc:"group devices, for rules to choose them by"`
 }
 
 // DeviceChange replaces what is given.
 type DeviceChange struct {
-	Name         *string `json:"name,omitempty" maxLength:"200"`
-	SerialNumber *string `json:"serialNumber,omitempty" doc:"swaps the hardware; history stays"`
-	Secret       *string `json:"secret,omitempty" maxLength:"256" doc:"empty: it cannot log in any more"`
-	RotateSecret bool    `json:"rotateSecret,omitempty" doc:"makes a secret and answers it"`
-	AcceptPast   *string `json:"acceptPast,omitempty" doc:"such as 90d; default goes back to 30 days"`
-	AcceptAhead  *string `json:"acceptAhead,omitempty" doc:"default goes back to 5 minutes"`
-	AssumeZone   *string `json:"assumeZone,omitempty" doc:"empty: times without zone are refused"`
+	Name         *string  `json:"name,omitempty" maxLength:"200"`
+	SerialNumber *string  `json:"serialNumber,omitempty" doc:"swaps the hardware; history stays"`
+	Secret       *string  `json:"secret,omitempty" maxLength:"256" doc:"empty: it cannot log in any more"`
+	RotateSecret bool     `json:"rotateSecret,omitempty" doc:"makes a secret and answers it"`
+	AcceptPast   *string  `json:"acceptPast,omitempty" doc:"such as 90d; default goes back to 30 days"`
+	AcceptAhead  *string  `json:"acceptAhead,omitempty" doc:"default goes back to 5 minutes"`
+	AssumeZone   *string  `json:"assumeZone,omitempty" doc:"empty: times without zone are refused"`
+	Tags         []string `json:"tags,omitzero" maxItems:"32" nullable:"false" doc:"all of them; empty: none"`
 }
 
 // deviceAudit is a device as the trail shows it: without presence, and with a
@@ -62,6 +65,7 @@ type deviceAudit struct {
 	AcceptPast   string            `json:"acceptPast"`
 	AcceptAhead  string            `json:"acceptAhead"`
 	AssumeZone   string            `json:"assumeZone,omitempty"`
+	Tags         []string          `json:"tags,omitempty"`
 	Ports        int               `json:"ports,omitempty"`
 	Secret       string            `json:"secret,omitempty"`
 }
@@ -70,7 +74,7 @@ func auditOf(d store.Device) deviceAudit {
 	past, ahead := windows(d)
 	return deviceAudit{
 		ID: d.ID, OrgID: d.OrgID, SerialNumber: d.SerialNumber, Name: d.Name, State: d.State,
-		AcceptPast: past.String(), AcceptAhead: ahead.String(), AssumeZone: d.AssumeZone,
+		AcceptPast: past.String(), AcceptAhead: ahead.String(), AssumeZone: d.AssumeZone, Tags: d.Tags,
 	}
 }
 
@@ -90,7 +94,7 @@ func newDevice(d store.Device) Device {
 	return Device{
 		ID: d.ID, OrgID: d.OrgID, SerialNumber: d.SerialNumber, Name: d.Name, State: d.State,
 		HasSecret: len(d.SecretHash) > 0, AcceptPast: past.String(), AcceptAhead: ahead.String(),
-		AssumeZone: d.AssumeZone, CreatedAt: at(d.CreatedAt),
+		AssumeZone: d.AssumeZone, Tags: d.Tags, CreatedAt: at(d.CreatedAt),
 	}
 }
 
@@ -182,8 +186,9 @@ func (a *Admin) UpdateDevice(ctx context.Context, id string, ch DeviceChange) (D
 			return Device{}, err
 		}
 	}
-	if ch.AssumeZone != nil {
-		d.AssumeZone = *ch.AssumeZone
+	set(&d.AssumeZone, ch.AssumeZone)
+	if ch.Tags != nil {
+		d.Tags = inOrder(ch.Tags)
 	}
 	if err := d.Validate(); err != nil {
 		return Device{}, err

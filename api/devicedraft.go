@@ -25,7 +25,7 @@ const (
 func (a *Admin) draft(n NewDevice, now time.Time) (draft, error) {
 	d := store.Device{
 		ID: n.ID, OrgID: n.OrgID, SerialNumber: n.SerialNumber, Name: n.Name,
-		State: store.DeviceActive, AssumeZone: n.AssumeZone, CreatedAt: now,
+		State: store.DeviceActive, AssumeZone: n.AssumeZone, Tags: inOrder(n.Tags), CreatedAt: now,
 	}
 	if d.ID == "" {
 		d.ID = d.SerialNumber

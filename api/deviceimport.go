@@ -40,7 +40,7 @@ type deviceCreator interface {
 }
 
 // ImportDevices makes a device of each row of CSV with the header
-// id,org,serial,secret,ports. A row that fails does not stop the others.
+// id,org,serial,secret,ports,tags. A row that fails does not stop the others.
 func (a *Admin) ImportDevices(ctx context.Context, r io.Reader) (DeviceImport, error) {
 	out, drafts, err := a.readDevices(r)
 	if err != nil {
@@ -67,7 +67,7 @@ type importedDraft struct {
 	item int
 }
 
-var deviceColumns = []string{"id", "org", "serial", "secret", "ports"}
+var deviceColumns = []string{"id", "org", "serial", "secret", "ports", "tags"}
 
 func (a *Admin) readDevices(r io.Reader) (DeviceImport, []importedDraft, error) {
 	out := DeviceImport{Items: []DeviceImportRow{}}
@@ -132,6 +132,11 @@ func deviceOf(rec []string, column map[string]int, width int) (NewDevice, error)
 	n := NewDevice{ID: get("id"), OrgID: get("org"), SerialNumber: get("serial")}
 	if s := get("secret"); s != "" {
 		n.Secret = &s
+	}
+	if tags := get("tags"); tags != "" {
+		for tag := range strings.SplitSeq(tags, ";") {
+			n.Tags = append(n.Tags, strings.TrimSpace(tag))
+		}
 	}
 	ports := get("ports")
 	if ports == "" {
@@ -207,10 +212,10 @@ func (a *Admin) createDrafts(ctx context.Context, out *DeviceImport, drafts []im
 	}
 	for _, d := range drafts {
 		if out.Items[d.item].Created {
-			err = errors.Join(err, a.refresh(ctx, d.device.ID))
+			err = errors.Join(err, a.register(ctx, d.device.ID))
 		}
 	}
-	return err
+	return errors.Join(err, toldRules(a.o.Alerts.Refresh(context.WithoutCancel(ctx))))
 }
 
 func (a *Admin) createAll(ctx context.Context, devices []store.Device, ports [][]store.Port) []error {

@@ -17,6 +17,7 @@ type listDevicesInput struct {
 	OrgID          string            `query:"orgId" as:"id" doc:"of this organization"`
 	State          store.DeviceState `query:"state" enum:"active,retired,deleted" doc:"absent: all that are not deleted"`
 	Q              string            `query:"q" maxLength:"200" doc:"is in the id, the serial number or the name, whatever the case"`
+	Tag            []string          `query:"tag,explode" as:"id" doc:"carries it; given several times: all of them"`
 	Online         optional[bool]    `query:"online"`
 	HasSecret      optional[bool]    `query:"hasSecret" doc:"false: those that cannot log in"`
 	Sort           string            `query:"sort" enum:"id,name,lastSeen,createdAt" default:"id" doc:"then by id; who was never seen is the first by lastSeen"`
@@ -32,11 +33,16 @@ func (in *listDevicesInput) filter() store.DeviceFilter {
 // wanted answers what the parameters choose beyond the catalogue's own filter;
 // nil: everything.
 func (s *Server) wanted(in *listDevicesInput) func(store.Device) bool {
-	if in.State == "" && in.Q == "" && !in.Online.Set && !in.HasSecret.Set {
+	if in.State == "" && in.Q == "" && len(in.Tag) == 0 && !in.Online.Set && !in.HasSecret.Set {
 		return nil
 	}
 	q := newSearch(in.Q)
 	return func(d store.Device) bool {
+		for _, tag := range in.Tag {
+			if !slices.Contains(d.Tags, tag) {
+				return false
+			}
+		}
 		return (in.State == "" || d.State == in.State) && in.HasSecret.takes(len(d.SecretHash) > 0) &&
 			q.in(d.ID, d.SerialNumber, d.Name) && in.Online.takes(s.presence(d).Online)
 	}

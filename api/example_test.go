@@ -193,14 +193,22 @@ func (a answers) take(t *testing.T, from map[string]string) map[string]string {
 	return out
 }
 
-// withField puts a value into a request that has a field of that name.
+// withField puts a value into a request that has a field of that name, a list
+// of it where that is a list.
 func withField(t *testing.T, request json.RawMessage, name, value string) json.RawMessage {
 	t.Helper()
 	fields := map[string]any{}
-	if len(request) == 0 || json.Unmarshal(request, &fields) != nil || fields[name] == nil {
+	if len(request) == 0 || json.Unmarshal(request, &fields) != nil {
+		return request
+	}
+	before := fields[name]
+	if before == nil {
 		return request
 	}
 	fields[name] = value
+	if _, list := before.([]any); list {
+		fields[name] = []any{value}
+	}
 	return must[[]byte](t)(json.Marshal(fields))
 }
 
@@ -229,6 +237,7 @@ var (
 	timeText    = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`)
 	secretField = regexp.MustCompile(`"(secret|accessToken|refreshToken|key)":"[^"(]*"`)
 	keyText     = regexp.MustCompile(`key-[0-9a-hjkmnp-tv-z]{16}`)
+	alarmText   = regexp.MustCompile(`\b(rule|ch)-[0-9a-hjkmnp-tv-z]{16}\b`)
 	sessionText = regexp.MustCompile(`"id":"[0-9a-hjkmnp-tv-z]{20,}"`)
 	linkText    = regexp.MustCompile(`http://[^"#]*(#[a-z]+=)[^"]*`)
 	grantName   = regexp.MustCompile(`"name":"grant[^"]*"`)
@@ -242,6 +251,7 @@ func steady(t *testing.T, b []byte) json.RawMessage {
 	b = hashText.ReplaceAll(b, []byte(`"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`))
 	b = secretField.ReplaceAll(b, []byte(`"$1":"…"`))
 	b = keyText.ReplaceAll(b, []byte("key-0123456789abcdef"))
+	b = alarmText.ReplaceAll(b, []byte("$1-0123456789abcdef"))
 	b = sessionText.ReplaceAll(b, []byte(`"id":"0123456789abcdefghjk"`))
 	b = linkText.ReplaceAll(b, []byte("https://box.example${1}…"))
 	b = grantName.ReplaceAll(b, []byte(`"name":"grant-…"`))

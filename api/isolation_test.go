@@ -53,6 +53,7 @@ const (
 	theBox   about = iota // no object: the policy decides
 	aDevice               // or something that is a device's
 	anOrg                 // or something that is an organization's
+	naming                // what is changed is our own organization's; it names the object, which must be of the same
 	aList                 // answers what is seen
 	aBoxList              // the same, of the box
 )
@@ -68,6 +69,8 @@ type trial struct {
 	ok           int // status; 200 when 0
 	// make makes an object to be used up, and answers its id; nil: the device.
 	make func(w *world, org string) string
+	// foreign is the status where what is named is another's, or is not; 404 when 0.
+	foreign int
 	// company says that only who sees all may do it, whatever the policy says.
 	company bool
 }
@@ -99,6 +102,18 @@ func trials() []trial {
 		w.made++
 		k := must[client.APIKey](w.t)(w.b.local.CreateAPIKey(w.t.Context(), client.NewAPIKey{Name: fmt.Sprintf("%s-%d", org, w.made), OrgID: org, Scopes: []store.Scope{store.ScopeRead}}))
 		return k.ID
+	}
+	rule := func(w *world, org string) string {
+		w.made++
+		return must[client.AlertRule](w.t)(w.b.local.CreateAlertRule(w.t.Context(), client.NewAlertRule{
+			OrgID: org, Name: fmt.Sprintf("%s-%d", org, w.made), Condition: store.Condition{Kind: store.CondChanged},
+		})).ID
+	}
+	channel := func(w *world, org string) string {
+		w.made++
+		return must[client.Channel](w.t)(w.b.local.CreateChannel(w.t.Context(), client.NewChannel{
+			OrgID: org, Name: fmt.Sprintf("%s-%d", org, w.made), Type: store.ChannelWebhook, URL: "https://example.org/" + org, Secret: "of " + org,
+		})).ID
 	}
 	letter := func(w *world, org string) string { return w.letters[org] }
 	fresh := func(w *world, org string) string { w.made++; return fmt.Sprintf("%s-new-%d", org, w.made) }
@@ -164,6 +179,24 @@ func trials() []trial {
 		{op: "export-readings", method: "GET", path: "/exports/readings.csv", is: aList},
 		{op: "export-readings", method: "GET", path: "/exports/readings.csv?deviceId={id}", is: aDevice},
 		{op: "import-readings", method: "POST", path: "/imports/readings?orgId={org}", kind: csv, body: "ts,device,port,value\n", is: anOrg},
+		{op: "list-devices", method: "GET", path: "/devices?tag=spare", is: aList},
+		{op: "list-alert-rules", method: "GET", path: "/alert-rules", is: aList},
+		{op: "list-alert-rules", method: "GET", path: "/alert-rules?q=s&enabled=true", is: aList},
+		{op: "list-alert-rules", method: "GET", path: "/alert-rules?orgId={org}", is: anOrg},
+		{op: "create-alert-rule", method: "POST", path: "/alert-rules", body: `{"name":"{id}","orgId":"{org}","condition":{"kind":"above","high":1}}`, is: anOrg, ok: 201, make: fresh},
+		{op: "create-alert-rule", method: "POST", path: "/alert-rules", body: `{"name":"x","orgId":"ours","selection":{"deviceIds":["{id}"]},"condition":{"kind":"changed"}}`, is: naming, ok: 201},
+		{op: "create-alert-rule", method: "POST", path: "/alert-rules", body: `{"name":"x","orgId":"ours","channels":["{id}"],"condition":{"kind":"changed"}}`, is: naming, ok: 201, foreign: http.StatusUnprocessableEntity, make: channel},
+		{op: "get-alert-rule", method: "GET", path: "/alert-rules/{id}", is: anOrg, make: rule},
+		{op: "update-alert-rule", method: "PATCH", path: "/alert-rules/{id}", body: `{"name":"x"}`, is: anOrg, make: rule},
+		{op: "delete-alert-rule", method: "DELETE", path: "/alert-rules/{id}", is: anOrg, ok: 204, make: rule},
+		{op: "list-alert-rule-history", method: "GET", path: "/alert-rules/{id}/history", is: anOrg, make: rule},
+		{op: "list-channels", method: "GET", path: "/channels", is: aList},
+		{op: "list-channels", method: "GET", path: "/channels?q=s&type=webhook", is: aList},
+		{op: "list-channels", method: "GET", path: "/channels?orgId={org}", is: anOrg},
+		{op: "create-channel", method: "POST", path: "/channels", body: `{"name":"{id}","orgId":"{org}","type":"email"}`, is: anOrg, ok: 201, make: fresh},
+		{op: "get-channel", method: "GET", path: "/channels/{id}", is: anOrg, make: channel},
+		{op: "update-channel", method: "PATCH", path: "/channels/{id}", body: `{"name":"{id}"}`, is: anOrg, make: channel},
+		{op: "delete-channel", method: "DELETE", path: "/channels/{id}", is: anOrg, ok: 204, make: channel},
 		{op: "list-dead-letters", method: "GET", path: "/dead-letters", is: aList},
 		{op: "list-dead-letters", method: "GET", path: "/dead-letters?orgId={org}", is: aList},
 		{op: "get-dead-letter", method: "GET", path: "/dead-letters/{id}", is: aDevice, make: letter},
@@ -197,8 +230,9 @@ func newWorld(t *testing.T) *world {
 	for _, org := range []string{ownOrg, foreignOrg} {
 		must[client.Organization](t)(w.b.local.CreateOrganization(ctx, client.NewOrganization{ID: org, Name: "Org " + org}))
 		for _, d := range []string{"-d1", "-spare"} {
-			must[client.Device](t)(w.b.local.CreateDevice(ctx, client.NewDevice{ID: org + d, OrgID: org, SerialNumber: org + d + "-sn", PortCount: 2}))
+			must[client.Device](t)(w.b.local.CreateDevice(ctx, client.NewDevice{ID: org + d, OrgID: org, SerialNumber: org + d + "-sn", PortCount: 2, Tags: []string{"spare"}}))
 		}
+		must[client.Channel](t)(w.b.local.CreateChannel(ctx, client.NewChannel{Name: "of " + org, OrgID: org, Type: store.ChannelWebhook, URL: "https://example.org/" + org}))
 		must[client.APIKey](t)(w.b.local.CreateAPIKey(ctx, client.NewAPIKey{Name: "of " + org, OrgID: org, Scopes: []store.Scope{store.ScopeIngest}}))
 		must[client.User](t)(w.b.local.CreateUser(ctx, client.NewUser{Email: org + "@example.org", Password: annPassword, Role: store.RoleOrgAdmin, OrgID: org}))
 		c := w.b.importCSV(t, client.ImportOptions{OrgID: org}, "2025-09-06T12:00:00Z,"+org+"-d1,1,7", "2025-09-06T12:00:00Z,"+org+"-d1,9,7")
@@ -261,6 +295,10 @@ func (x *trial) want(c *caller, p policy, org string) int {
 		sees = c.access.SeesDevice(org, org+"-d1")
 	case anOrg:
 		sees = c.access.SeesOrg(org)
+	case naming:
+		if sees = c.access.SeesOrg(ownOrg); sees && org == foreignOrg {
+			return max(x.foreign, http.StatusNotFound)
+		}
 	}
 	if !sees {
 		return http.StatusNotFound
@@ -274,7 +312,7 @@ func (w *world) foreign() string {
 	everything := &caller{access: store.Everything()}
 	for _, path := range []string{
 		"/organizations/theirs", "/devices?orgId=theirs&ports=true&includeDeleted=true", "/users/theirs@example.org",
-		"/api-keys?orgId=theirs", "/dead-letters?orgId=theirs", "/readings?deviceId=theirs-d1", "/ledger?by=hour&deviceId=theirs-d1",
+		"/api-keys?orgId=theirs", "/alert-rules?orgId=theirs", "/channels?orgId=theirs", "/dead-letters?orgId=theirs", "/readings?deviceId=theirs-d1", "/ledger?by=hour&deviceId=theirs-d1",
 	} {
 		status, body := w.as(everything, &trial{method: "GET", path: path}, "", "")
 		fmt.Fprintln(&out, path, status, body)
@@ -352,7 +390,7 @@ func (w *world) try(c *caller, x *trial) string {
 		if x.is == aList && status == http.StatusOK && c.access.SeesDevice(ownOrg, "ours-d1") && c.access.SeesOrg(ownOrg) && org == ownOrg && !asked && !strings.Contains(body, ownOrg) {
 			t.Errorf("%s: %s %s does not answer what is its own: %.300s", c.name, x.op, x.path, body)
 		}
-		if status == http.StatusNotFound {
+		if status == http.StatusNotFound || status == x.foreign {
 			w.sameAsAbsent(c, x, org, id, body)
 		}
 	}
@@ -392,6 +430,9 @@ func (w *world) sameAsAbsent(c *caller, x *trial, org, id, body string) {
 		absentID = "999999-0"
 	}
 	_, none := w.as(c, x, "nowhere", absentID)
+	if x.is == naming {
+		org = "nowhere" // its organization is the same for both
+	}
 	if g, n := plain(body, org, id, w), plain(none, "nowhere", absentID, w); g != n {
 		w.t.Errorf("%s: %s of what is not seen answers\n%s\nand of what does not exist\n%s", c.name, x.op, g, n)
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -31,7 +32,7 @@ func newOrganization(o store.Organization) Organization {
 	return Organization{ID: o.ID, Name: o.Name, CreatedAt: at(o.CreatedAt)}
 }
 
-// CreateOrganization makes an organization.
+// CreateOrganization makes an organization, and the rule that each begins with.
 func (a *Admin) CreateOrganization(ctx context.Context, n NewOrganization) (Organization, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -43,7 +44,13 @@ func (a *Admin) CreateOrganization(ctx context.Context, n NewOrganization) (Orga
 	err := a.alter(ctx, change{"organization.create", "organization", o.ID, o.ID, nil, out}, func() error {
 		return a.o.Catalog.CreateOrganization(ctx, o)
 	})
-	return out, err
+	if err != nil {
+		return out, err
+	}
+	if _, err := a.createAlertRule(ctx, store.LimitsRule(o.ID)); err != nil {
+		return out, fmt.Errorf("the organization is made, its alert rule %q is not: %w", store.LimitsRuleName, err)
+	}
+	return out, nil
 }
 
 // UpdateOrganization changes an organization.
@@ -68,17 +75,46 @@ func (a *Admin) UpdateOrganization(ctx context.Context, id string, ch Organizati
 	return out, err
 }
 
-// DeleteOrganization deletes an organization without devices.
+// organizationAudit is an organization as the trail shows it when it is deleted:
+// with what goes with it.
+type organizationAudit struct {
+	Organization
+	AlertRules []AlertRule    `json:"alertRules,omitempty"`
+	Channels   []channelAudit `json:"channels,omitempty"`
+}
+
+// DeleteOrganization deletes an organization without devices, with its alert
+// rules and channels.
 func (a *Admin) DeleteOrganization(ctx context.Context, id string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	o, err := a.seen(ctx).organization(ctx, id)
+	seen := a.seen(ctx)
+	o, err := seen.organization(ctx, id)
 	if err != nil {
 		return err
 	}
-	return a.alter(ctx, change{"organization.delete", "organization", id, id, newOrganization(o), nil}, func() error {
+	rules, err := seen.listAlertRules(ctx, store.AlertRuleFilter{OrgID: id})
+	if err != nil {
+		return err
+	}
+	channels, err := seen.listChannels(ctx, store.ChannelFilter{OrgID: id})
+	if err != nil {
+		return err
+	}
+	shown := organizationAudit{Organization: newOrganization(o)}
+	for _, r := range rules {
+		shown.AlertRules = append(shown.AlertRules, newAlertRule(r))
+	}
+	for _, c := range channels {
+		shown.Channels = append(shown.Channels, auditOfChannel(c))
+	}
+	err = a.alter(ctx, change{"organization.delete", "organization", id, id, shown, nil}, func() error {
 		return a.o.Catalog.DeleteOrganization(ctx, id)
 	})
+	if err != nil || len(rules)+len(channels) == 0 {
+		return err
+	}
+	return toldRules(a.o.Alerts.Refresh(context.WithoutCancel(ctx)))
 }
 
 type listOrganizationsInput struct {
@@ -117,6 +153,7 @@ func (s *Server) routeOrganizations() {
 	route(s, company, huma.Operation{
 		OperationID: "create-organization", Method: http.MethodPost, Path: "/api/v1/organizations", Tags: tags,
 		Summary: "Make an organization", DefaultStatus: http.StatusCreated,
+		Description: "It begins with one alert rule, limits, which watches each port that has a low or a high of its own. Change it, or delete it.",
 	}, func(ctx context.Context, in *struct{ Body NewOrganization }) (*answer[Organization], error) {
 		o, err := s.admin.CreateOrganization(ctx, in.Body)
 		return &answer[Organization]{o}, err
@@ -142,6 +179,7 @@ func (s *Server) routeOrganizations() {
 	route(s, company, huma.Operation{
 		OperationID: "delete-organization", Method: http.MethodDelete, Path: "/api/v1/organizations/{id}", Tags: tags,
 		Summary: "Delete an organization that has no devices", DefaultStatus: http.StatusNoContent,
+		Description: "Users and API keys must be gone too. Its alert rules and channels go with it.",
 	}, func(ctx context.Context, in *IDInput) (*none, error) {
 		return &none{}, s.admin.DeleteOrganization(ctx, in.ID)
 	})

@@ -121,14 +121,23 @@ func (s scope) seesUser(u store.User) bool {
 }
 
 func (s scope) listUsers(ctx context.Context, f store.UserFilter) ([]store.User, error) {
-	if s.access.Whole() {
-		return s.catalog.ListUsers(ctx, f)
-	}
-	if f.OrgID != "" && f.OrgID != s.access.OrgID || !s.access.SeesOrg(s.access.OrgID) {
+	var sees bool
+	if f.OrgID, sees = s.orgOf(f.OrgID); !sees {
 		return nil, nil
 	}
-	f.OrgID = s.access.OrgID
 	return s.catalog.ListUsers(ctx, f)
+}
+
+// orgOf limits a filter of organizations' own objects to those that are seen;
+// false: none is.
+func (s scope) orgOf(asked string) (orgID string, sees bool) {
+	if s.access.Whole() {
+		return asked, true
+	}
+	if asked != "" && asked != s.access.OrgID || !s.access.SeesOrg(s.access.OrgID) {
+		return "", false
+	}
+	return s.access.OrgID, true
 }
 
 // apiKey answers one of an organization that is seen, or of all where all is.
@@ -141,14 +150,43 @@ func (s scope) apiKey(ctx context.Context, id string) (store.APIKey, error) {
 }
 
 func (s scope) listAPIKeys(ctx context.Context, f store.APIKeyFilter) ([]store.APIKey, error) {
-	if s.access.Whole() {
-		return s.catalog.ListAPIKeys(ctx, f)
-	}
-	if f.OrgID != "" && f.OrgID != s.access.OrgID || !s.access.SeesOrg(s.access.OrgID) {
+	var sees bool
+	if f.OrgID, sees = s.orgOf(f.OrgID); !sees {
 		return nil, nil
 	}
-	f.OrgID = s.access.OrgID
 	return s.catalog.ListAPIKeys(ctx, f)
+}
+
+func (s scope) alertRule(ctx context.Context, id string) (store.AlertRule, error) {
+	r, err := s.catalog.AlertRule(ctx, id)
+	if err == nil && !s.access.SeesOrg(r.OrgID) {
+		return store.AlertRule{}, store.NotFound("alert rule", id)
+	}
+	return r, err
+}
+
+func (s scope) listAlertRules(ctx context.Context, f store.AlertRuleFilter) ([]store.AlertRule, error) {
+	var sees bool
+	if f.OrgID, sees = s.orgOf(f.OrgID); !sees {
+		return nil, nil
+	}
+	return s.catalog.ListAlertRules(ctx, f)
+}
+
+func (s scope) channel(ctx context.Context, id string) (store.Channel, error) {
+	c, err := s.catalog.Channel(ctx, id)
+	if err == nil && !s.access.SeesOrg(c.OrgID) {
+		return store.Channel{}, store.NotFound("channel", id)
+	}
+	return c, err
+}
+
+func (s scope) listChannels(ctx context.Context, f store.ChannelFilter) ([]store.Channel, error) {
+	var sees bool
+	if f.OrgID, sees = s.orgOf(f.OrgID); !sees {
+		return nil, nil
+	}
+	return s.catalog.ListChannels(ctx, f)
 }
 
 // letters limits a filter of dead letters to those that are seen; false: none is.

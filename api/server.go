@@ -162,6 +162,7 @@ func New(o Options) (*Server, error) {
 func (s *Server) openAPI() huma.Config {
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	registry.RegisterTypeAlias(reflect.TypeFor[store.Time](), reflect.TypeFor[time.Time]())
+	registry.RegisterTypeAlias(reflect.TypeFor[store.Duration](), reflect.TypeFor[duration]())
 	return huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
@@ -189,6 +190,8 @@ func (s *Server) routes() {
 	s.routeAPIKeys()
 	s.routeDevices()
 	s.routePorts()
+	s.routeAlertRules()
+	s.routeChannels()
 	s.routeReadings()
 	s.routeExports()
 	s.routeImports()

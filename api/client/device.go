@@ -20,6 +20,7 @@ type Device struct {
 	AcceptPast   string            `json:"acceptPast"`  // such as 720h0m0s
 	AcceptAhead  string            `json:"acceptAhead"` // such as 5m0s
 	AssumeZone   string            `json:"assumeZone,omitempty"`
+	Tags         []string          `json:"tags,omitempty"`
 	Online       bool              `json:"online"`
 	LastSeen     *store.Time       `json:"lastSeen,omitempty"` // nil: never
 	CreatedAt    store.Time        `json:"createdAt"`
@@ -44,22 +45,25 @@ type NewDevice struct {
 	AcceptPast  string   `json:"acceptPast,omitempty"` // such as 720h or 90d
 	AcceptAhead string   `json:"acceptAhead,omitempty"`
 	AssumeZone  string   `json:"assumeZone,omitempty"` // such as Europe/Berlin
+	Tags        []string `json:"tags,omitempty"`
 }
 
 // DeviceChange replaces what is not nil.
 type DeviceChange struct {
-	Name         *string `json:"name,omitempty"`
-	SerialNumber *string `json:"serialNumber,omitempty"` // swaps the hardware; history stays
-	Secret       *string `json:"secret,omitempty"`       // empty: it cannot log in any more
-	RotateSecret bool    `json:"rotateSecret,omitempty"` // makes a secret and answers it
-	AcceptPast   *string `json:"acceptPast,omitempty"`   // "default" goes back to 30 days
-	AcceptAhead  *string `json:"acceptAhead,omitempty"`  // "default" goes back to 5 minutes
-	AssumeZone   *string `json:"assumeZone,omitempty"`   // empty: times without zone are refused
+	Name         *string  `json:"name,omitempty"`
+	SerialNumber *string  `json:"serialNumber,omitempty"` // swaps the hardware; history stays
+	Secret       *string  `json:"secret,omitempty"`       // empty: it cannot log in any more
+	RotateSecret bool     `json:"rotateSecret,omitempty"` // makes a secret and answers it
+	AcceptPast   *string  `json:"acceptPast,omitempty"`   // "default" goes back to 30 days
+	AcceptAhead  *string  `json:"acceptAhead,omitempty"`  // "default" goes back to 5 minutes
+	AssumeZone   *string  `json:"assumeZone,omitempty"`   // empty: times without zone are refused
+	Tags         []string `json:"tags,omitzero"`          // all of them; empty, not nil: none
 }
 
 // DeviceQuery chooses devices.
 type DeviceQuery struct {
 	OrgID          string
+	Tags           []string // carry all of them
 	IncludeDeleted bool
 	Ports          bool // answer the ports with each
 	Page
@@ -88,7 +92,8 @@ func (c *Client) CreateDevice(ctx context.Context, d NewDevice) (Device, error) 
 }
 
 // ImportDevices makes devices from CSV with the header
-// id,org,serial,secret,ports; ports is how many or names separated by ";".
+// id,org,serial,secret,ports,tags; ports is how many, or names separated by ";",
+// and so are tags.
 func (c *Client) ImportDevices(ctx context.Context, csv io.Reader) (DeviceImport, error) {
 	var out DeviceImport
 	return out, c.upload(ctx, "/devices/import", csv, &out)
@@ -98,6 +103,9 @@ func (c *Client) ImportDevices(ctx context.Context, csv io.Reader) (DeviceImport
 func (c *Client) Devices(ctx context.Context, q DeviceQuery) (List[Device], error) {
 	v := q.values()
 	set(v, "orgId", q.OrgID)
+	for _, tag := range q.Tags {
+		v.Add("tag", tag)
+	}
 	if q.IncludeDeleted {
 		v.Set("includeDeleted", strconv.FormatBool(true))
 	}
