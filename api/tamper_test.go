@@ -317,6 +317,16 @@ func TestSecretsAreToldToNobody(t *testing.T) {
 	_, err = anon.PostTelemetry(ctx, "d1", secret+"x", "", []byte(`{}`))
 	fails(err)
 
+	signs, header := keep("channel secret", "what the channel signs with"), keep("channel header", "what the receiver wants")
+	ops := client.NewChannel{OrgID: "acme", Name: "ops", Type: store.ChannelWebhook, Secret: signs, Headers: map[string]string{"X-Key": header}}
+	ch := must[client.Channel](t)(ann.CreateChannel(ctx, ops))
+	_, err = ann.CreateChannel(ctx, ops) // its name is taken
+	fails(err)
+	_, err = ann.UpdateChannel(ctx, ch.ID, client.ChannelChange{RemoveHeaders: []string{"X-Kye"}, Secret: &signs})
+	fails(err)
+	another := keep("next channel secret", "what the channel signs with from now on")
+	must[client.Channel](t)(ann.UpdateChannel(ctx, ch.ID, client.ChannelChange{Secret: &another, Headers: map[string]string{"X-Key": header, "A": header}}))
+
 	bob := must[client.User](t)(ann.CreateUser(ctx, client.NewUser{Email: "bob@example.org", Role: store.RoleViewer, OrgID: "acme"}))
 	invitation := keep("invitation", secretOf(t, bob.Link, "accept"))
 	_, err = anon.Accept(ctx, invitation, "short")
@@ -362,6 +372,8 @@ func TestSecretsAreToldToNobody(t *testing.T) {
 		{"POST", "/api/v1/users", first.AccessToken, `{"email":"x","password":"` + mine + `","role":"viewer"}`},
 		{"PATCH", "/api/v1/users/bob@example.org", first.AccessToken, `{"password":7,"role":"` + mine + `"}`},
 		{"POST", "/api/v1/devices", first.AccessToken, `{"id":"d2","orgId":"acme","secret":["` + secret + `"]}`},
+		{"POST", "/api/v1/channels", first.AccessToken, `{"orgId":"acme","name":"x","type":"webhook","secret":["` + signs + `"],"headers":{"A":["` + header + `"]}}`},
+		{"PATCH", "/api/v1/channels/" + ch.ID, first.AccessToken, `{"secret":"` + signs + `","digestEvery":"1h"}`},
 		{"GET", "/api/v1/me?access_token=" + first.AccessToken, "", ""},
 		{"GET", "/api/v1/devices?key=" + k.Key, first.AccessToken, ""},
 	} {
@@ -380,6 +392,7 @@ func TestSecretsAreToldToNobody(t *testing.T) {
 		"the log": b.logged.String(), "the answers to mistakes": problems.String(),
 		"the audit trail":   asJSON(t, must[[]store.AuditEntry](t)(b.audit.ListAudit(ctx, 0, 1000))),
 		"the list of users": asJSON(t, must[client.List[client.User]](t)(ann.Users(ctx, client.Page{}))), "the list of keys": asJSON(t, must[client.List[client.APIKey]](t)(ann.APIKeys(ctx, "", client.Page{}))),
+		"the list of channels": asJSON(t, must[client.List[client.Channel]](t)(ann.Channels(ctx, client.ChannelQuery{}))),
 		"the list of sessions": asJSON(t, must[client.List[client.Session]](t)(ann.UserSessions(ctx, "bob@example.org"))),
 		"sessions in memory":   fmt.Sprint(b.kept.ListSessions(first.User.ID, time.Now())),
 	}

@@ -22,7 +22,7 @@ func apikeyFields(k client.APIKey) []field {
 		{"id", k.ID},
 		{"name", k.Name},
 		{"orgId", orAll(k.OrgID)},
-		{"scopes", joinScopes(k.Scopes)},
+		{"scopes", joined(k.Scopes)},
 		{"deviceIds", orAll(strings.Join(k.DeviceIDs, ", "))},
 		{"expiresAt", orNever(k.ExpiresAt)},
 		{"expired", k.Expired},
@@ -35,14 +35,6 @@ func apikeyFields(k client.APIKey) []field {
 		f = append(f, field{"key", k.Key})
 	}
 	return f
-}
-
-func joinScopes(scopes []store.Scope) string {
-	var out []string
-	for _, s := range scopes {
-		out = append(out, string(s))
-	}
-	return strings.Join(out, ",")
 }
 
 func orAll(s string) string {
@@ -125,7 +117,7 @@ func (p *program) apikeyLs() *cobra.Command {
 			col("id", func(k client.APIKey) any { return k.ID }),
 			col("name", func(k client.APIKey) any { return k.Name }),
 			col("orgId", func(k client.APIKey) any { return orAll(k.OrgID) }),
-			col("scopes", func(k client.APIKey) any { return joinScopes(k.Scopes) }),
+			col("scopes", func(k client.APIKey) any { return joined(k.Scopes) }),
 			col("deviceIds", func(k client.APIKey) any { return orAll(strings.Join(k.DeviceIDs, " ")) }),
 			col("expiresAt", func(k client.APIKey) any { return orNever(k.ExpiresAt) }),
 			col("expired", func(k client.APIKey) any { return k.Expired }),

@@ -28,6 +28,7 @@ func deviceFields(d client.Device) []field {
 		{"acceptPast", d.AcceptPast},
 		{"acceptAhead", d.AcceptAhead},
 		{"assumeZone", d.AssumeZone},
+		{"tags", d.Tags},
 		{"createdAt", d.CreatedAt},
 	}
 	if len(d.Ports) > 0 {
@@ -122,6 +123,7 @@ func (p *program) deviceAdd() *cobra.Command {
 	c.Flags().StringVar(&d.AcceptPast, "accept-past", "", "how old readings may be (default 30d)")
 	c.Flags().StringVar(&d.AcceptAhead, "accept-ahead", "", "how far ahead of the clock (default 5m)")
 	c.Flags().StringVar(&d.AssumeZone, "assume-zone", "", "zone of times that carry none, such as Europe/Berlin")
+	c.Flags().StringArrayVar(&d.Tags, "tag", nil, "tag, for alert rules to choose devices by; may be repeated")
 	required(c, "org")
 	return c
 }
@@ -141,6 +143,7 @@ func (p *program) deviceLs() *cobra.Command {
 			col("state", func(d client.Device) any { return d.State }),
 			col("online", func(d client.Device) any { return d.Online }),
 			col("lastSeen", func(d client.Device) any { return d.LastSeen }),
+			col("tags", func(d client.Device) any { return d.Tags }),
 			col("ports", func(d client.Device) any { return len(d.Ports) }))
 		list := func(ctx context.Context, page client.Page) (client.List[client.Device], error) {
 			q.Page = page
@@ -152,6 +155,7 @@ func (p *program) deviceLs() *cobra.Command {
 		return l.end("")
 	})
 	c.Flags().StringVar(&q.OrgID, "org", "", "of this organization alone")
+	c.Flags().StringArrayVar(&q.Tags, "tag", nil, "that carry this tag; may be repeated: all of them")
 	c.Flags().BoolVar(&q.IncludeDeleted, "deleted", false, "deleted ones too")
 	return c
 }
@@ -175,7 +179,8 @@ func (p *program) deviceGet() *cobra.Command {
 
 func (p *program) deviceSet() *cobra.Command {
 	var id, name, serial, past, ahead, zone string
-	var rotate bool
+	var tags []string
+	var rotate, noTags bool
 	var secret *secretFlag
 	var c *cobra.Command
 	c = verb("set", "Change a device; --serial swaps the hardware and keeps the history", func(ctx context.Context, _ []string) error {
@@ -192,8 +197,11 @@ func (p *program) deviceSet() *cobra.Command {
 				*to.field, set = to.value, true
 			}
 		}
+		if noTags || c.Flags().Changed("tag") {
+			ch.Tags, set = append([]string{}, tags...), true
+		}
 		if !set {
-			return usage("nothing to change: give --name, --serial, --secret-stdin, --rotate-secret, --accept-past, --accept-ahead or --assume-zone")
+			return usage("nothing to change: give --name, --serial, --secret-stdin, --rotate-secret, --accept-past, --accept-ahead, --assume-zone, --tag or --no-tags")
 		}
 		var err error
 		if ch.Secret, err = secret.read(p); err != nil {
@@ -217,6 +225,9 @@ func (p *program) deviceSet() *cobra.Command {
 	c.Flags().StringVar(&past, "accept-past", "", `how old readings may be, such as 90d; "default" is 30d`)
 	c.Flags().StringVar(&ahead, "accept-ahead", "", `how far ahead of the clock; "default" is 5m`)
 	c.Flags().StringVar(&zone, "assume-zone", "", "zone of times that carry none; empty: they are refused")
+	c.Flags().StringArrayVar(&tags, "tag", nil, "in place of the tags; may be repeated")
+	c.Flags().BoolVar(&noTags, "no-tags", false, "take the tags away")
+	c.MarkFlagsMutuallyExclusive("tag", "no-tags")
 	c.MarkFlagsMutuallyExclusive("rotate-secret", "secret")
 	c.MarkFlagsMutuallyExclusive("rotate-secret", "secret-stdin")
 	return c
@@ -256,7 +267,7 @@ func (p *program) deviceRm() *cobra.Command {
 }
 
 func (p *program) deviceImport() *cobra.Command {
-	c := verb("import FILE.csv", "Make many devices from CSV: id,org,serial,secret,ports", func(ctx context.Context, args []string) error {
+	c := verb("import FILE.csv", "Make many devices from CSV: id,org,serial,secret,ports,tags", func(ctx context.Context, args []string) error {
 		in, err := p.openInput(args[0])
 		if err != nil {
 			return err
@@ -286,7 +297,7 @@ func (p *program) deviceImport() *cobra.Command {
 		}
 		return err
 	})
-	c.Long = c.Short + ".\nports is how many, numbered from 1, or names separated by ;. An empty secret is made, and shown in the answer."
+	c.Long = c.Short + ".\nports is how many, numbered from 1, or names separated by ;, as tags are. An empty secret is made, and shown in the answer."
 	c.Args = oneFile
 	return c
 }

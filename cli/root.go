@@ -47,7 +47,7 @@ func (p *program) root() *cobra.Command {
 	root.PersistentFlags().StringVarP(&p.output, "output", "o", "table", "table, json or csv")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
-		p.serveVerb(), p.initVerb(), p.orgNoun(), p.userNoun(), p.apikeyNoun(), p.deviceNoun(), p.portNoun(),
+		p.serveVerb(), p.initVerb(), p.orgNoun(), p.userNoun(), p.apikeyNoun(), p.deviceNoun(), p.portNoun(), p.ruleNoun(), p.channelNoun(),
 		p.calibrationNoun(), p.readingsNoun(), p.replayVerb(), p.simulateVerb(), p.tailVerb(),
 		p.deadletterNoun(), p.ledgerVerb(), p.auditNoun(), p.backupVerb(), p.restoreVerb(),
 		p.retentionNoun(), p.migrateVerb(), p.doctorVerb(), p.statusVerb(), p.versionVerb(), p.demoVerb(), p.benchVerb(),
@@ -132,11 +132,7 @@ func noSuchVerb(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	hint := ""
-	if n := config.Nearest(args[0], names(cmd)); n != "" {
-		hint = fmt.Sprintf("; did you mean %q?", n)
-	}
-	return fmt.Errorf("%s has no verb %q%s Verbs: %s", cmd.CommandPath(), args[0], orStop(hint), strings.Join(names(cmd), ", "))
+	return fmt.Errorf("%s has no verb %q%s Verbs: %s", cmd.CommandPath(), args[0], orStop(didYouMean(args[0], names(cmd))), strings.Join(names(cmd), ", "))
 }
 
 // orStop ends a sentence that has no hint.
