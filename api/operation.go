@@ -58,7 +58,7 @@ type DatabaseStatus struct {
 	Since   store.Time `json:"since" doc:"when it was lost, or found"`
 	Error   string     `json:"error,omitempty" doc:"why it is not reachable, or does not take readings"`
 	Writer  string     `json:"writer,omitempty" doc:"who holds the lease to write readings"`
-	Behind  int64      `json:"mirrorBehind" doc:"dead letters, audit entries and hours of the ledger that are not yet copied there"`
+	Behind  int64      `json:"mirrorBehind" doc:"dead letters, audit entries, hours of the ledger and alert events that are not yet copied there"`
 	Refused uint64     `json:"refused" doc:"readings that the server refused after they were accepted; they count as rejected"`
 	// LastRefused are a few, newest first.
 	LastRefused []RefusedReading `json:"lastRefused,omitempty" nullable:"false" doc:"the newest of them"`

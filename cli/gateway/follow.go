@@ -151,7 +151,7 @@ func (g *gateway) buildRemote() error {
 	}
 	var err error
 	g.mirror, err = mongo.NewMirror(r.db, mongo.MirrorOptions{
-		Log: store.LogID(g.buf.ID()), Letters: g.files.state, Audit: g.files.audit, Ledger: g.flow,
+		Log: store.LogID(g.buf.ID()), Letters: g.files.state, Audit: g.files.audit, Ledger: g.flow, Events: g.files.alerts,
 		Logger: g.log, Registerer: g.reg,
 	})
 	return err

@@ -11,27 +11,30 @@ import (
 )
 
 // AlertEventsAfter answers events in ascending order of id, at most limit
-// behind an id.
-func (a *Alerts) AlertEventsAfter(ctx context.Context, after string, limit int) ([]store.AlertEvent, error) {
+// behind an id, and the numbers of their last changes.
+func (a *Alerts) AlertEventsAfter(ctx context.Context, after string, limit int) (events []store.AlertEvent, changes []uint64, err error) {
 	if limit < 1 {
-		return nil, store.Invalid("alert event", "limit", "must be at least 1")
+		return nil, nil, store.Invalid("alert event", "limit", "must be at least 1")
 	}
-	var out []store.AlertEvent
-	err := a.read(ctx, func(tx *bbolt.Tx) error {
+	err = a.read(ctx, func(tx *bbolt.Tx) error {
 		c := tx.Bucket(eventBucket).Cursor()
-		for k, _ := c.Seek(append([]byte(after), 0)); k != nil && len(out) < limit; k, _ = c.Next() {
+		for k, v := c.Seek(append([]byte(after), 0)); k != nil && len(events) < limit; k, v = c.Next() {
 			e, err := a.event(tx, k)
 			if err != nil {
 				return err
 			}
-			out = append(out, e)
+			h, _, err := readEventHead(v)
+			if err != nil {
+				return err
+			}
+			events, changes = append(events, e), append(changes, h.change)
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return out, nil
+	return events, changes, nil
 }
 
 // AlertEventsChangedAfter answers events in order of their last changes, at most

@@ -344,8 +344,8 @@ func TestAlertsChanges(t *testing.T) {
 	if err := errors.Join(err, err2); err != nil || !slices.Equal(changes, []uint64{5}) || n != 2 || newest != 6 {
 		t.Errorf("changes behind 3: %v, %d of %d, %v", changes, n, newest, err)
 	}
-	list, err := a.AlertEventsAfter(ctx, testAlert(1, "").ID, 1)
-	if err != nil || len(list) != 1 || list[0].ID != testAlert(2, "").ID {
-		t.Errorf("in order of id: %+v, %v", list, err)
+	list, changes, err := a.AlertEventsAfter(ctx, testAlert(1, "").ID, 1)
+	if err != nil || len(list) != 1 || list[0].ID != testAlert(2, "").ID || !slices.Equal(changes, []uint64{3}) {
+		t.Errorf("in order of id: %+v, %v, %v", list, changes, err)
 	}
 }

@@ -49,6 +49,7 @@ type MirrorOptions struct {
 	Letters MirroredLetters
 	Audit   MirroredAudit
 	Ledger  MirroredLedger
+	Events  MirroredEvents // nil: none are copied
 
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // nil: no metrics
@@ -56,9 +57,9 @@ type MirrorOptions struct {
 }
 
 // Mirror copies into the database what the data folder has and others want to
-// see there: dead letters, the audit trail, and the ledger by hour, into the
-// collections deadletters, audit and ledger. The folder stays the record:
-// nothing is ever read back.
+// see there: dead letters, the audit trail, the ledger by hour, and the episodes
+// of alarms, into the collections deadletters, audit, ledger and alertevents.
+// The folder stays the record: nothing is ever read back.
 //
 // What it guarantees:
 //
@@ -68,19 +69,23 @@ type MirrorOptions struct {
 //     the database is away it rests.
 //   - Documents have an _id made of what they are, so that copying one twice
 //     changes nothing: of a letter log, position and index; of an audit entry
-//     its trail, number and hash; of the ledger log, hour and device.
+//     its trail, number and hash; of the ledger log, hour and device; of an
+//     episode its id.
 //   - New letters and audit entries are there within seconds. A letter that was
 //     deleted, brought back, or rejected for another reason is found by going
 //     round over all of them, some hundred every few seconds: at once when there
 //     are few. The ledger follows within a minute for the last two days, within
 //     about an hour further back.
+//   - New episodes, and all that becomes of them, are there within seconds, each
+//     as it is then. Going round finds what was missed, as after a restore. One
+//     that the folder has forgotten stays when it is over, and goes when it is not.
 //   - The audit trail is only added to. After a restore from a backup the
 //     entries that came after it stay beside those that took their numbers.
 //   - A document that the server refuses for itself is logged, counted, and left
 //     out.
 //
 // After `doctor --adopt-log` letters and ledger are copied under the new log;
-// what is there of the old one stays as it was.
+// what is there of the old one stays as it was. Episodes are the new one's.
 type Mirror struct {
 	o      MirrorOptions
 	db     *Database
@@ -108,6 +113,9 @@ func NewMirror(db *Database, o MirrorOptions) (*Mirror, error) {
 	}
 	m := &Mirror{o: o, db: db, wait: mirrorEvery}
 	m.copies = []mirrorCopy{newLetterMirror(m), &auditMirror{m: m}, newLedgerMirror(m)}
+	if o.Events != nil {
+		m.copies = append(m.copies, newEventMirror(m))
+	}
 	m.copied = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "tidegate_mongo_mirror_copied_total", Help: "Documents copied into a collection of the database.",
 	}, []string{"collection"})
@@ -120,7 +128,7 @@ func NewMirror(db *Database, o MirrorOptions) (*Mirror, error) {
 	for _, c := range []prometheus.Collector{
 		m.copied, m.left,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "tidegate_mongo_mirror_behind", Help: "Dead letters, audit entries and hours of the ledger that are not yet copied into the database.",
+			Name: "tidegate_mongo_mirror_behind", Help: "Dead letters, audit entries, hours of the ledger and alert events that are not yet copied into the database.",
 		}, func() float64 { return float64(m.Behind()) }),
 	} {
 		if err := o.Registerer.Register(c); err != nil {

@@ -25,16 +25,17 @@ import (
 
 // folder is what a mirror copies, and where.
 type folder struct {
-	t     *testing.T
-	dir   string
-	state *embedded.State
-	audit *embedded.Audit
-	books *books
-	proxy *mongotest.Proxy
-	db    *mongo.Database
-	there *driver.Database // as everybody sees it
-	log   store.LogID
-	seq   uint64
+	t      *testing.T
+	dir    string
+	state  *embedded.State
+	audit  *embedded.Audit
+	alerts *embedded.Alerts
+	books  *books
+	proxy  *mongotest.Proxy
+	db     *mongo.Database
+	there  *driver.Database // as everybody sees it
+	log    store.LogID
+	seq    uint64
 
 	mirror *mongo.Mirror
 	stop   func()
@@ -93,10 +94,11 @@ func newFolder(t *testing.T) *folder {
 	if err := f.state.Bind(store.Bounds{Log: f.log, Head: 1 << 40}); err != nil {
 		t.Fatal(err)
 	}
+	f.openAlerts()
 	t.Cleanup(func() {
 		f.end()
 		ctx := context.Background()
-		for _, err := range []error{f.state.Close(), f.audit.Close(), f.db.Close(ctx), client.Disconnect(ctx)} {
+		for _, err := range []error{f.state.Close(), f.alerts.Close(), f.audit.Close(), f.db.Close(ctx), client.Disconnect(ctx)} {
 			if err != nil {
 				t.Errorf("close: %v", err)
 			}
@@ -119,7 +121,7 @@ func (f *folder) begin() {
 	f.t.Helper()
 	began := time.Now()
 	m, err := mongo.NewMirror(f.db, mongo.MirrorOptions{
-		Log: f.log, Letters: f.state, Audit: f.audit, Ledger: f.books, Logger: slog.New(slog.DiscardHandler),
+		Log: f.log, Letters: f.state, Audit: f.audit, Ledger: f.books, Events: f.alerts, Logger: slog.New(slog.DiscardHandler),
 		Now: func() time.Time { return began.Add(600 * time.Since(began)) },
 	})
 	if err != nil {
@@ -381,6 +383,7 @@ func TestMirrorRefused(t *testing.T) {
 		for collection, validator := range map[string]bson.D{
 			"audit":       {{Key: "actor", Value: bson.D{{Key: "$ne", Value: "mallory"}}}},
 			"deadletters": {{Key: "id", Value: bson.D{{Key: "$ne", Value: "1-1"}}}},
+			"alertevents": {{Key: "message", Value: bson.D{{Key: "$ne", Value: "refused"}}}},
 		} {
 			if err := c.Database(name).RunCommand(t.Context(), bson.D{{Key: "collMod", Value: collection}, {Key: "validator", Value: validator}}).Err(); err != nil {
 				return err
@@ -398,6 +401,11 @@ func TestMirrorRefused(t *testing.T) {
 	if err := f.state.Bind(store.Bounds{Log: f.log, Head: 1 << 40}); err != nil {
 		t.Fatal(err)
 	}
+	f.openAlerts()
+	defer func() { _ = f.alerts.Close() }()
+	events := []store.AlertEvent{alarm(1, store.AlertFiring), alarm(2, store.AlertFiring), alarm(3, store.AlertFiring)}
+	events[1].Message = "refused"
+	f.raise(events...)
 	f.reject(3)
 	for _, actor := range []string{"ann", "mallory", "bob"} {
 		f.record(actor, "device.update")
@@ -411,11 +419,14 @@ func TestMirrorRefused(t *testing.T) {
 		})
 		return n
 	}
-	f.until("it went on", func() bool { return count("audit") == 2 && count("deadletters") == 2 })
+	f.until("it went on", func() bool { return count("audit") == 2 && count("deadletters") == 2 && count("alertevents") == 2 })
 	f.record("carl", "device.update")
 	f.reject(1)
-	f.until("it went on again", func() bool { return count("audit") == 3 && count("deadletters") == 3 && f.mirror.Behind() == 0 })
-	if got, err := f.mirror.Refused(); got != 2 || err != nil {
+	f.raise(alarm(4, store.AlertFiring))
+	f.until("it went on again", func() bool {
+		return count("audit") == 3 && count("deadletters") == 3 && count("alertevents") == 3 && f.mirror.Behind() == 0
+	})
+	if got, err := f.mirror.Refused(); got != 3 || err != nil {
 		t.Errorf("%v documents were refused, %v: each is tried once", got, err)
 	}
 }

@@ -92,7 +92,10 @@ func collections() []collection {
 			{name: "series", keys: keys("metadata.deviceId", "metadata.portNumber", "ts")},
 		}},
 		{name: alertRulesCollection, indexes: []index{{name: "organization", keys: keys("organizationId")}, gone}},
-		{name: alertEventsCollection, indexes: []index{{name: "status", keys: keys("status", "triggeredAt")}}},
+		{name: alertEventsCollection, indexes: []index{
+			{name: "status", keys: keys("status", "triggeredAt")},
+			{name: "change", keys: keys("log", "change")},
+		}},
 		{name: deadLettersCollection, indexes: []index{
 			{name: "received", keys: keys("receivedAt")},
 			{name: "device", keys: keys("deviceId", "receivedAt")},

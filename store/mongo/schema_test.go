@@ -73,6 +73,7 @@ func schemaOf(t testing.TB, db *mongo.Database) []string {
 
 // wholeSchema is what every database of ours has.
 var wholeSchema = strings.Split(`alertevents collection
+alertevents: change {"log":1,"change":1}
 alertevents: status {"status":1,"triggeredAt":1}
 alertrules collection
 alertrules: gone {"gone":1} expires after {"$numberInt":"604800"}
