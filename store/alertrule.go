@@ -146,6 +146,18 @@ const (
 // NewRuleID answers an id that nobody else gets.
 func NewRuleID() string { return ruleIDPrefix + NewSecret()[:alertIDDigits] }
 
+// LimitsRuleName is how the rule is called with which an organization begins.
+const LimitsRuleName = "limits"
+
+// LimitsRule answers the rule that every new organization begins with, an
+// ordinary one: each port that has a low or a high of its own is watched by them.
+func LimitsRule(orgID string) AlertRule {
+	return AlertRule{
+		ID: NewRuleID(), OrgID: orgID, Name: LimitsRuleName, Enabled: true, Severity: SeverityWarning,
+		Condition: Condition{Kind: CondOutside}, Revision: 1,
+	}
+}
+
 // Validate reports the first thing that is wrong with r.
 func (r AlertRule) Validate() error {
 	if err := checkID("alert rule", r.ID); err != nil {
