@@ -234,7 +234,12 @@ func (d *Dispatcher) mailFailed(err error, final bool) outcome {
 	var reply *textproto.Error
 	if errors.As(err, &reply) {
 		o := outcome{kind: again, status: "SMTP " + strconv.Itoa(reply.Code), words: words(reply.Msg, d.o.Mail.Password)}
-		if final && reply.Code >= 500 && reply.Code != 503 { // a bad sequence of commands says nothing of the message
+		switch {
+		case !final || reply.Code < 500:
+		case reply.Code == 503 || reply.Code >= 530 && reply.Code <= 538:
+			// A sequence of commands, or a login, that it wants otherwise: this says
+			// nothing of the message.
+		default:
 			o.kind = refused
 		}
 		return o
