@@ -139,7 +139,7 @@ func (c *Curve) draw(e *store.AlertEvent) ([]byte, error) {
 		p.dot(p.x(int64(*e.WorstAt)), p.y(*e.Worst), 3, inkWorst)
 	}
 	var b bytes.Buffer
-	enc := png.Encoder{CompressionLevel: png.BestCompression}
+	enc := png.Encoder{CompressionLevel: png.DefaultCompression}
 	if err := enc.Encode(&b, p.img); err != nil {
 		return nil, err
 	}

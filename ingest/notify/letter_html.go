@@ -45,7 +45,7 @@ func (s *story) card(b *strings.Builder, n *store.Notification, picture bool, al
 		}
 	}
 	if picture {
-		b.WriteString(`<img src="cid:curve.png" width="` + "600" + `" alt="` + html.EscapeString(alt) + `" style="max-width:100%;height:auto;border-radius:4px;margin:10px 0 4px">`)
+		b.WriteString(`<img src="cid:curve.png" width="600" alt="` + html.EscapeString(alt) + `" style="max-width:100%;height:auto;border-radius:4px;margin:10px 0 4px">`)
 	}
 	if l := s.link(n); l != "" {
 		b.WriteString(`<div style="margin:6px 0 0"><a href="` + html.EscapeString(l) + `" style="color:#3b82f6">Open in tidegate</a></div>`)

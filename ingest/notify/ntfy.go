@@ -38,7 +38,7 @@ func checkNtfy(d *Dispatcher, c *store.Channel) error {
 func ntfyPosts(d *Dispatcher, c *store.Channel, m *message) ([]recipient, error) {
 	s := d.story(c, m)
 	n := s.weighty
-	v := ntfyMessage{Title: s.title(), Message: s.text(4000, 20), Priority: 3, Click: s.link(n)} // the server cuts at 4,096 bytes
+	v := ntfyMessage{Title: s.title(), Message: s.under(4000, 20), Priority: 3, Click: s.link(n)} // the server cuts at 4,096 bytes
 	switch {
 	case n.Cause == store.CauseResolved || n.Cause == store.CauseAcknowledged:
 		v.Tags = []string{"white_check_mark"}

@@ -33,7 +33,7 @@ func slackPosts(d *Dispatcher, c *store.Channel, m *message) ([]recipient, error
 	// A header has 150 characters at most, a section 3,000.
 	v := slackMessage{Text: slackEscape(cut(s.title(), 300)), Blocks: []slackBlock{
 		{Type: "header", Text: &slackText{"plain_text", cut(s.title(), 150)}},
-		{Type: "section", Text: &slackText{"mrkdwn", slackEscape(s.text(2000, 15))}},
+		{Type: "section", Text: &slackText{"mrkdwn", slackEscape(cutEscaped(s.under(2900, 15), 2900))}},
 	}}
 	if l := s.link(s.weighty); l != "" {
 		v.Blocks = append(v.Blocks, slackBlock{Type: "context", Elements: []slackText{{"mrkdwn", "<" + l + "|open in tidegate>"}}})
@@ -44,6 +44,14 @@ func slackPosts(d *Dispatcher, c *store.Channel, m *message) ([]recipient, error
 	}
 	p.secrets = append(p.secrets, addressSecret(c.URL))
 	return []recipient{{post: p}}, nil
+}
+
+// cutEscaped cuts s so that it has at most n bytes once it is escaped.
+func cutEscaped(s string, n int) string {
+	for len(slackEscape(s)) > n {
+		s = cut(s, len(s)-max(4, (len(slackEscape(s))-n)/5))
+	}
+	return s
 }
 
 // addressSecret is the part of an address that is as good as a password.

@@ -66,7 +66,7 @@ func teamsPosts(d *Dispatcher, c *store.Channel, m *message) ([]recipient, error
 	}
 	card := teamsCard{Schema: "http://adaptivecards.io/schemas/adaptive-card.json", Type: "AdaptiveCard", Version: "1.4", Body: []teamsElement{
 		{"RichTextBlock", []teamsRun{{Type: "TextRun", Text: s.title(), Weight: "Bolder", Size: "Medium", Color: color}}},
-		{"RichTextBlock", []teamsRun{{Type: "TextRun", Text: s.text(8000, 20)}}}, // a message has 28 KB at most
+		{"RichTextBlock", []teamsRun{{Type: "TextRun", Text: s.under(8000, 20)}}}, // a message has 28 KB at most
 	}}
 	card.Teams.Width = "Full"
 	if l := s.link(n); l != "" {

@@ -45,7 +45,10 @@ func telegramPosts(d *Dispatcher, c *store.Channel, m *message) ([]recipient, er
 	n := s.weighty
 	var v telegramMessage
 	// A text has 4,096 characters at most once its entities are read.
-	v.Text = "<b>" + telegramEscape(cut(s.title(), 500)) + "</b>\n" + telegramEscape(s.text(3000, 20))
+	v.Text = "<b>" + telegramEscape(cut(s.title(), 500)) + "</b>\n" + telegramEscape(s.under(3000, 20))
+	if l := s.link(n); l != "" && len(s.said) == 1 {
+		v.Text += "\n" + telegramEscape(l)
+	}
 	v.ParseMode = "HTML"
 	v.Preview.IsDisabled = true
 	v.Silent = n.Cause == store.CauseResolved || n.Cause == store.CauseAcknowledged || n.Event.Severity == store.SeverityInfo

@@ -137,6 +137,20 @@ func (s *story) text(limit, entries int) string {
 	return cut(b.String(), limit)
 }
 
+// under is the message below its title: what there is to say of a single one
+// without saying the title again.
+func (s *story) under(limit, entries int) string {
+	if len(s.said) > 1 || s.c.Text != "" {
+		return s.text(limit, entries)
+	}
+	n := s.weighty
+	var lines []string
+	if n.Event.Message != "" {
+		lines = append(lines, n.Event.Message)
+	}
+	return cut(strings.Join(append(lines, facts(n)...), "\n"), limit)
+}
+
 // block is one notification at length.
 func (s *story) block(n *store.Notification) string {
 	if s.c.Text != "" {
@@ -170,13 +184,18 @@ func facts(n *store.Notification) []string {
 			values = append(values, "silent for "+span(time.Duration(*e.Worst*float64(time.Second))))
 		}
 	} else {
+		same := true
 		for _, v := range []struct {
 			name string
 			v    *float64
 		}{{"first", e.First}, {"worst", e.Worst}, {"last", e.Last}} {
 			if v.v != nil {
 				values = append(values, v.name+" "+quantity(*v.v, e.Unit))
+				same = same && e.First != nil && *v.v == *e.First
 			}
+		}
+		if len(values) > 0 && same {
+			values = []string{"value " + quantity(*e.First, e.Unit)}
 		}
 	}
 	if len(values) > 0 {
