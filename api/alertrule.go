@@ -88,8 +88,17 @@ func newAlertRule(r store.AlertRule) AlertRule {
 
 // CreateAlertRule makes a rule.
 func (a *Admin) CreateAlertRule(ctx context.Context, n NewAlertRule) (AlertRule, error) {
+	r := n.rule()
+	r.ID = store.NewRuleID()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.createAlertRule(ctx, r)
+}
+
+// rule answers the rule that n asks for; it has no id yet.
+func (n NewAlertRule) rule() store.AlertRule {
 	r := store.AlertRule{
-		ID: store.NewRuleID(), OrgID: n.OrgID, Name: n.Name, Enabled: n.Enabled == nil || *n.Enabled,
+		OrgID: n.OrgID, Name: n.Name, Enabled: n.Enabled == nil || *n.Enabled,
 		Selection: n.Selection.inOrder(), Condition: store.Condition(n.Condition), For: n.For, KeepFiring: n.KeepFiring, JoinWithin: n.JoinWithin,
 		Severity: n.Severity, Message: n.Message, Labels: n.Labels, Channels: n.Channels, RepeatEvery: n.RepeatEvery,
 		EscalateAfter: n.EscalateAfter, EscalateTo: n.EscalateTo, Schedule: (*store.Schedule)(n.Schedule), Owner: n.Owner,
@@ -97,9 +106,7 @@ func (a *Admin) CreateAlertRule(ctx context.Context, n NewAlertRule) (AlertRule,
 	if r.Severity == "" {
 		r.Severity = store.SeverityWarning
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.createAlertRule(ctx, r)
+	return r
 }
 
 // createAlertRule makes a rule that is not complete yet; the caller holds the

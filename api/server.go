@@ -191,6 +191,7 @@ func (s *Server) routes() {
 	s.routeDevices()
 	s.routePorts()
 	s.routeAlertRules()
+	s.routeAlertTest()
 	s.routeChannels()
 	s.routeReadings()
 	s.routeExports()
