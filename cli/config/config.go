@@ -50,6 +50,20 @@ type Config struct {
 		KeepDays int
 		MaxSize  int64
 	}
+	Notify struct {
+		Allow     List          // ranges of addresses that are not public, to which messages may go all the same
+		GroupWait time.Duration // that silent ports wait for each other; 0: not at all
+		BaseURL   string        // where people reach the page, for links; empty: messages have none
+	}
+	SMTP struct {
+		Host         string // empty: no email is sent
+		Port         int    // 0: the usual one of TLS
+		User         string // empty: without a login
+		Password     Secret
+		PasswordFile string // instead of Password
+		From         string // address, perhaps with a name
+		TLS          string // starttls, tls, none
+	}
 	Auth struct {
 		AccessTokenTTL time.Duration
 		SessionTTL     time.Duration // a login that is not used for so long is over
@@ -83,6 +97,8 @@ func Default() Config {
 	c.Mongo.Writers = 2
 	c.DeadLetters.KeepDays = 90
 	c.DeadLetters.MaxSize = 1 << 30
+	c.Notify.GroupWait = 5 * time.Second
+	c.SMTP.TLS = "starttls"
 	c.Auth.AccessTokenTTL = 15 * time.Minute
 	c.Auth.SessionTTL = 30 * 24 * time.Hour
 	c.Logging.Level = "info"
@@ -140,9 +156,9 @@ func Load(s Sources) (c Config, warnings []string, err error) {
 		}
 	}
 	if len(faults) == 0 {
-		faults = append(c.check(), c.checkDoors(t)...)
+		faults = append(append(c.check(), c.checkDoors(t)...), c.checkMail(t)...)
 	}
-	return c, append(warnings, c.warnings()...), errors.Join(faults...)
+	return c, append(append(warnings, c.warnings()...), c.mailWarnings()...), errors.Join(faults...)
 }
 
 // check finds what no single key can say.

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -77,7 +79,7 @@ func TestPrecedence(t *testing.T) {
 
 func TestFileFaults(t *testing.T) {
 	for name, c := range map[string]struct{ yaml, want string }{
-		"unknown section":     {"htpt:\n  listen: ':1'\n", `F line 1: unknown key "htpt"; did you mean "http"? Allowed: http, mqtt, tls, log, store, mongo, deadletters, auth, logging, version`},
+		"unknown section":     {"htpt:\n  listen: ':1'\n", `F line 1: unknown key "htpt"; did you mean "http"? Allowed: http, mqtt, tls, log, store, mongo, deadletters, notify, smtp, auth, logging, version`},
 		"unknown key":         {"http:\n  lissten: ':1'\n", `F line 2: unknown key "lissten" in http; did you mean "listen"? Allowed: listen, tls_listen, redirect, cors_origins, rate_limit, rate_limit_address`},
 		"key elsewhere":       {"store:\n  max_connections: 3\n", `F line 2: unknown key "max_connections" in store; did you mean "max_connections" in section "mqtt"? Allowed: flush_interval, flush_size, settle_after, keep_months`},
 		"flat key":            {"mqtt_listen: ':1'\n", `F line 1: unknown key "mqtt_listen"; did you mean "listen" in section "mqtt"?`},
@@ -128,6 +130,17 @@ func TestFileFaults(t *testing.T) {
 		"origin is a host":    {"http:\n  cors_origins: grafana.example.org\n", `"grafana.example.org" is not an origin`},
 		"origin null":         {"http:\n  cors_origins: ['null']\n", `"null" is not an origin`},
 		"origins in origins":  {"http:\n  cors_origins: [[a]]\n", `F line 2: http.cors_origins takes a list of single values, found a list in it`},
+		"no range":            {"notify:\n  allow: [10.0.0.0/8, intranet]\n", `F line 2: notify.allow: "intranet" is not a range of addresses such as 192.168.0.0/16, 10.1.2.3 or fd00::/8`},
+		"a range too wide":    {"notify:\n  allow: 10.0.0.0/33\n", `"10.0.0.0/33" is not a range`},
+		"no page":             {"notify:\n  base_url: box.example.org\n", `F line 2: notify.base_url: "box.example.org" is not the address of a page, such as https://box.example.org`},
+		"a server with port":  {"smtp:\n  host: mail:587\n", `F line 2: smtp.host: "mail:587" is not the name of a machine, such as mail.example.org; its port is a key of its own`},
+		"no sender":           {"smtp:\n  host: mail\n", `F line 2: smtp.host is given and smtp.from is not`},
+		"no server":           {"smtp:\n  from: a@example.org\n", `F line 2: smtp.from is given and smtp.host is not`},
+		"no address":          {"smtp:\n  from: alarms\n", `F line 2: smtp.from: "alarms" is not an address such as alarms@example.org`},
+		"nobody's password":   {"smtp:\n  password: hunter2\n", `F line 2: a password for the mail server is given and smtp.user is not`},
+		"two passwords":       {"smtp:\n  user: a\n  password: b\n  password_file: c\n", `F line 4: smtp.password and smtp.password_file are both given: choose one`},
+		"password of lines":   {"smtp:\n  password: \"a\\nb\"\n", `F line 2: smtp.password: a password has no line break in it`},
+		"unknown encryption":  {"smtp:\n  tls: ssl\n", `F line 2: smtp.tls: "ssl" is not one of starttls, tls, none`},
 		"origins mapped":      {"http:\n  cors_origins: {a: b}\n", `http.cors_origins takes a single value, found a mapping`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -201,12 +214,15 @@ func TestEveryKeyHasAVariable(t *testing.T) {
 		"tls.cert": "/c.pem", "tls.key": "/k.pem", "tls.self_signed": "true", "tls.client_ca": "/ca.pem", "tls.client_required": "true", "mqtt.max_connections": "3", "log.max_size": "4GiB", "log.linger": "5ms",
 		"log.window": "6MiB", "log.unacked": "7MiB", "store.flush_interval": "8s", "store.flush_size": "9MiB", "store.settle_after": "9s", "store.keep_months": "10",
 		"mongo.flush_interval": "11s", "mongo.flush_size": "12MiB", "mongo.writers": "13", "mongo.raw_payload": "true",
+		"notify.allow": "127.0.0.0/8, 10.1.2.3", "notify.group_wait": "15s", "notify.base_url": "https://box.example.org/", "smtp.host": "mail.example.org", "smtp.port": "2525",
+		"smtp.user": "box", "smtp.password": "hunter2", "smtp.password_file": "password", "smtp.from": "Plant <alarms@example.org>", "smtp.tls": "tls",
 		"deadletters.keep_days": "11", "deadletters.max_size": "12MiB", "auth.access_token_ttl": "13m", "auth.session_ttl": "14d", "logging.level": "debug", "logging.format": "json",
 	}
 	// What some make no sense without.
 	with := map[string][]string{
 		"tls.cert": {"TIDEGATE_TLS_KEY=k"}, "tls.key": {"TIDEGATE_TLS_CERT=c"}, "tls.client_ca": {"TIDEGATE_TLS_SELF_SIGNED=true"},
 		"tls.client_required": {"TIDEGATE_TLS_SELF_SIGNED=true", "TIDEGATE_TLS_CLIENT_CA=ca"},
+		"smtp.host":           {"TIDEGATE_SMTP_FROM=a@example.org"}, "smtp.from": {"TIDEGATE_SMTP_HOST=mail"}, "smtp.password": {"TIDEGATE_SMTP_USER=a"}, "smtp.password_file": {"TIDEGATE_SMTP_USER=a"},
 	}
 	for _, path := range newTable(new(Config)).paths() {
 		section, name, _ := strings.Cut(path, ".")
@@ -282,6 +298,29 @@ func TestOrigins(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(c.HTTP.CORSOrigins.All(), want) {
 			t.Errorf("%s: %q, %v", yaml, c.HTTP.CORSOrigins.All(), err)
 		}
+	}
+}
+
+func TestRanges(t *testing.T) {
+	for yaml, want := range map[string]string{
+		"[]": "[]", "\"\"": "[]", "127.0.0.0/8": "[127.0.0.0/8]", "[127.0.0.1/8, 10.1.2.3, 'fd00::1/8', '::1', 127.0.0.0/8]": "[127.0.0.0/8 10.1.2.3/32 fd00::/8 ::1/128]",
+	} {
+		c, _, err := Load(Sources{File: write(t, "notify:\n  allow: "+yaml+"\n")})
+		if got := fmt.Sprint(c.Notify.Allow.Prefixes()); err != nil || got != want {
+			t.Errorf("%s: %s, %v, want %s", yaml, got, err, want)
+		}
+	}
+}
+
+// A password is kept and not shown.
+func TestPassword(t *testing.T) {
+	c, warnings, err := Load(Sources{Environ: []string{"TIDEGATE_SMTP_HOST=mail", "TIDEGATE_SMTP_FROM=a@b.example", "TIDEGATE_SMTP_USER=a", "TIDEGATE_SMTP_PASSWORD=hunter2", "TIDEGATE_SMTP_TLS=none"}})
+	if err != nil || c.SMTP.Password.Reveal() != "hunter2" || len(warnings) != 1 || !strings.Contains(warnings[0], "can be read on the way") {
+		t.Errorf("%v, %v", warnings, err)
+	}
+	b, err := json.Marshal(c)
+	if shown := fmt.Sprintf("%v %+v %#v %s %s", c, c, c, c.SMTP.Password, b); err != nil || strings.Contains(shown, "hunter2") || !strings.Contains(shown, "[secret]") {
+		t.Errorf("%v: %s", err, shown)
 	}
 }
 

@@ -18,7 +18,6 @@ func absent() []struct{ name, instead string } {
 		{"MQTT_PASSWORD", "the link to an external broker is not in this version"},
 		{"REDIS_URL", "Redis is not in this version; latest values are kept in this process"},
 		{"ARCHIVE_S3_BUCKET", "the archive is not in this version; nothing is archived"},
-		{"TIDEGATE_NOTIFY_ALLOW", "notifications are not in this version"},
 	}
 }
 

@@ -126,7 +126,7 @@ func TestShort(t *testing.T) {
 func TestWords(t *testing.T) {
 	for said, want := range map[string]string{
 		"":                                 "",
-		"  no \r\n such\tthing\x00 ":        "no such thing",
+		"  no \r\n such\tthing\x00 ":       "no such thing",
 		"key sesame-sesame is no good":     "key [secret] is no good",
 		"\xff\xfe":                         "\uFFFD",
 		"\u202eevil":                       "evil",
