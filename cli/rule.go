@@ -15,7 +15,7 @@ import (
 
 func (p *program) ruleNoun() *cobra.Command {
 	return noun("rule", "Alert rules: what is an alarm, and who hears of it",
-		p.ruleAdd(), p.ruleLs(), p.ruleGet(), p.ruleSet(), p.ruleRm(), p.ruleHistory())
+		p.ruleAdd(), p.ruleLs(), p.ruleGet(), p.ruleSet(), p.ruleRm(), p.ruleHistory(), p.ruleTest())
 }
 
 // rules are called by id, or by name; those of an organization, or all.
@@ -106,38 +106,13 @@ func describeSchedule(s *store.Schedule) string {
 }
 
 func (p *program) ruleAdd() *cobra.Command {
-	n := client.NewAlertRule{}
+	var org string
 	var f *ruleFlags
 	c := verb("add", "Make an alert rule", func(ctx context.Context, _ []string) error {
-		var err error
-		if n.Condition, err = f.condition.condition(nil); err != nil {
-			return err
-		}
-		if err := f.check(n.Condition.Kind); err != nil {
-			return err
-		}
-		if n.Selection, err = f.selection(store.Selection{}); err != nil {
-			return err
-		}
-		if n.Schedule, err = f.schedule(nil); err != nil {
-			return err
-		}
-		if n.Labels, err = labelsOf(f.labels, nil); err != nil {
-			return err
-		}
-		cl, err := p.connect()
+		n, cl, err := p.newRule(ctx, f, org)
 		if err != nil {
 			return err
 		}
-		if n.Channels, err = channelIDs(ctx, cl, n.OrgID, f.channels); err != nil {
-			return err
-		}
-		if n.EscalateTo, err = channelIDs(ctx, cl, n.OrgID, f.escalateTo); err != nil {
-			return err
-		}
-		enabled := !f.disabled
-		n.Name, n.Enabled, n.For, n.KeepFiring, n.JoinWithin, n.Severity = f.name, &enabled, f.forLong, f.keep, f.join, store.Severity(f.severity)
-		n.Message, n.RepeatEvery, n.EscalateAfter, n.Owner = f.message, f.repeat, f.escalate, f.owner
 		out, err := cl.CreateAlertRule(ctx, n)
 		if err != nil {
 			return err
@@ -147,10 +122,42 @@ func (p *program) ruleAdd() *cobra.Command {
 	c.Example = "  tidegate rule add --org acme --name hot --device d1 --port 1 --above 80 --clear 75 --for 5m --channel ops\n" +
 		"  tidegate rule add --org acme --name silent --tag pump --silent-for 10m --severity critical\n" +
 		"  tidegate rule add --org acme --name 'at night' --port Current --above 0.5 --active-from 22:00 --active-to 06:00 --zone Europe/Berlin"
-	c.Flags().StringVar(&n.OrgID, "org", "", "organization whose ports it watches")
+	c.Flags().StringVar(&org, "org", "", "organization whose ports it watches")
 	f = addRuleFlags(c)
 	required(c, "org", "name")
 	return c
+}
+
+// newRule answers the rule that the flags describe, and whom to tell.
+func (p *program) newRule(ctx context.Context, f *ruleFlags, org string) (n client.NewAlertRule, cl *client.Client, err error) {
+	if n.Condition, err = f.condition.condition(nil); err != nil {
+		return n, nil, err
+	}
+	if err := f.check(n.Condition.Kind); err != nil {
+		return n, nil, err
+	}
+	if n.Selection, err = f.selection(store.Selection{}); err != nil {
+		return n, nil, err
+	}
+	if n.Schedule, err = f.schedule(nil); err != nil {
+		return n, nil, err
+	}
+	if n.Labels, err = labelsOf(f.labels, nil); err != nil {
+		return n, nil, err
+	}
+	if cl, err = p.connect(); err != nil {
+		return n, nil, err
+	}
+	if n.Channels, err = channelIDs(ctx, cl, org, f.channels); err != nil {
+		return n, nil, err
+	}
+	if n.EscalateTo, err = channelIDs(ctx, cl, org, f.escalateTo); err != nil {
+		return n, nil, err
+	}
+	enabled := !f.disabled
+	n.OrgID, n.Name, n.Enabled, n.For, n.KeepFiring, n.JoinWithin, n.Severity = org, f.name, &enabled, f.forLong, f.keep, f.join, store.Severity(f.severity)
+	n.Message, n.RepeatEvery, n.EscalateAfter, n.Owner = f.message, f.repeat, f.escalate, f.owner
+	return n, cl, nil
 }
 
 func (p *program) ruleLs() *cobra.Command {

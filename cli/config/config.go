@@ -50,6 +50,9 @@ type Config struct {
 		KeepDays int
 		MaxSize  int64
 	}
+	Alerts struct {
+		MaxAge time.Duration // of a reading against its receipt: an older one pages nobody
+	}
 	Notify struct {
 		Allow     List          // ranges of addresses that are not public, to which messages may go all the same
 		GroupWait time.Duration // that silent ports wait for each other; 0: not at all
@@ -97,6 +100,7 @@ func Default() Config {
 	c.Mongo.Writers = 2
 	c.DeadLetters.KeepDays = 90
 	c.DeadLetters.MaxSize = 1 << 30
+	c.Alerts.MaxAge = 5 * time.Minute
 	c.Notify.GroupWait = 5 * time.Second
 	c.SMTP.TLS = "starttls"
 	c.Auth.AccessTokenTTL = 15 * time.Minute

@@ -79,7 +79,7 @@ func TestPrecedence(t *testing.T) {
 
 func TestFileFaults(t *testing.T) {
 	for name, c := range map[string]struct{ yaml, want string }{
-		"unknown section":     {"htpt:\n  listen: ':1'\n", `F line 1: unknown key "htpt"; did you mean "http"? Allowed: http, mqtt, tls, log, store, mongo, deadletters, notify, smtp, auth, logging, version`},
+		"unknown section":     {"htpt:\n  listen: ':1'\n", `F line 1: unknown key "htpt"; did you mean "http"? Allowed: http, mqtt, tls, log, store, mongo, deadletters, alerts, notify, smtp, auth, logging, version`},
 		"unknown key":         {"http:\n  lissten: ':1'\n", `F line 2: unknown key "lissten" in http; did you mean "listen"? Allowed: listen, tls_listen, redirect, cors_origins, rate_limit, rate_limit_address`},
 		"key elsewhere":       {"store:\n  max_connections: 3\n", `F line 2: unknown key "max_connections" in store; did you mean "max_connections" in section "mqtt"? Allowed: flush_interval, flush_size, settle_after, keep_months`},
 		"flat key":            {"mqtt_listen: ':1'\n", `F line 1: unknown key "mqtt_listen"; did you mean "listen" in section "mqtt"?`},
@@ -214,7 +214,7 @@ func TestEveryKeyHasAVariable(t *testing.T) {
 		"tls.cert": "/c.pem", "tls.key": "/k.pem", "tls.self_signed": "true", "tls.client_ca": "/ca.pem", "tls.client_required": "true", "mqtt.max_connections": "3", "log.max_size": "4GiB", "log.linger": "5ms",
 		"log.window": "6MiB", "log.unacked": "7MiB", "store.flush_interval": "8s", "store.flush_size": "9MiB", "store.settle_after": "9s", "store.keep_months": "10",
 		"mongo.flush_interval": "11s", "mongo.flush_size": "12MiB", "mongo.writers": "13", "mongo.raw_payload": "true",
-		"notify.allow": "127.0.0.0/8, 10.1.2.3", "notify.group_wait": "15s", "notify.base_url": "https://box.example.org/", "smtp.host": "mail.example.org", "smtp.port": "2525",
+		"alerts.max_age": "16m", "notify.allow": "127.0.0.0/8, 10.1.2.3", "notify.group_wait": "15s", "notify.base_url": "https://box.example.org/", "smtp.host": "mail.example.org", "smtp.port": "2525",
 		"smtp.user": "box", "smtp.password": "hunter2", "smtp.password_file": "password", "smtp.from": "Plant <alarms@example.org>", "smtp.tls": "tls",
 		"deadletters.keep_days": "11", "deadletters.max_size": "12MiB", "auth.access_token_ttl": "13m", "auth.session_ttl": "14d", "logging.level": "debug", "logging.format": "json",
 	}

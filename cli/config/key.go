@@ -54,6 +54,7 @@ func newTable(c *Config) table {
 		{"mongo.raw_payload", switchValue{&c.Mongo.RawPayload}},
 		{"deadletters.keep_days", countValue{&c.DeadLetters.KeepDays, 1, 36_500, "days"}},
 		{"deadletters.max_size", sizeValue{&c.DeadLetters.MaxSize, 1 << 20, 1 << 44}},
+		{"alerts.max_age", durationValue{&c.Alerts.MaxAge, second, 366 * 24 * hour}},
 		{"notify.allow", rangesValue{&c.Notify.Allow}},
 		{"notify.group_wait", durationValue{&c.Notify.GroupWait, 0, minute}},
 		{"notify.base_url", pageValue{&c.Notify.BaseURL}},

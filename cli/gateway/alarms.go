@@ -3,6 +3,9 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,15 +26,50 @@ func (g *gateway) buildAlarms(ctx context.Context) error {
 		Memory: g.files.alerts, Catalog: g.files.catalog, Devices: g.devices,
 		Head:   func() uint64 { _, head := g.buf.Bounds(); return head },
 		Notify: func(n []store.Notification) { g.notify.Wake(n) },
+		MaxAge: g.o.Config.Alerts.MaxAge,
 		Logger: g.log, Registerer: g.reg, Now: time.Now,
 	})
 	if err != nil {
 		return err
 	}
+	mail, err := g.mail()
+	if err != nil {
+		return err
+	}
+	n := g.o.Config.Notify
+	if n.GroupWait == 0 {
+		n.GroupWait = -1 // not at all
+	}
 	g.notify, err = notify.New(notify.Options{
 		Queue: g.files.alerts, Channels: g.alarms, Curve: g.curve,
+		Mail: mail, Allow: n.Allow.Prefixes(), GroupWait: n.GroupWait, BaseURL: n.BaseURL,
 		Logger: g.log, Registerer: g.reg, Now: time.Now,
 	})
+	return err
+}
+
+// mail answers the mail server.
+func (g *gateway) mail() (notify.Mail, error) {
+	c := g.o.Config.SMTP
+	m := notify.Mail{Host: c.Host, Port: c.Port, User: c.User, Password: c.Password.Reveal(), From: c.From, TLS: notify.MailTLS(c.TLS)}
+	if c.PasswordFile == "" {
+		return m, nil
+	}
+	path := c.PasswordFile
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(g.o.Dir, path)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return m, fmt.Errorf("smtp.password_file: %w", err)
+	}
+	m.Password = strings.TrimRight(string(b), "\r\n")
+	return m, nil
+}
+
+// checkMessage says what is wrong with the template of a rule's message.
+func checkMessage(text string) error {
+	_, err := alert.NewMessage(store.AlertRule{Message: text, Condition: store.Condition{Kind: store.CondAbove}})
 	return err
 }
 

@@ -216,7 +216,7 @@ func (g *gateway) build(ctx context.Context) error {
 	}
 	g.admin = api.NewAdmin(api.AdminOptions{
 		Catalog: g.files.catalog, Audit: g.files.audit, Sessions: g.files.sessions, KeyUses: g.files.sessions, Registry: g.devices, Readings: g.files.series,
-		Between: g.flow.Between, Writable: g.writable, Alerts: g.alarms,
+		Between: g.flow.Between, Writable: g.writable, Alerts: g.alarms, CheckChannel: g.notify.Validate, CheckMessage: checkMessage,
 		Disconnect:    func(device, reason string) { g.broker.Disconnect(device, reason) },
 		DisconnectKey: func(id, reason string) { g.broker.DisconnectKey(id, reason) },
 		Logger:        g.log,
