@@ -32,10 +32,10 @@ type AlertCondition struct {
 // AlertSelection chooses the ports that a rule watches; store.Selection with
 // words for readers.
 type AlertSelection struct {
-	DeviceIDs []string `json:"deviceIds,omitempty" maxItems:"1000" nullable:"false" doc:"absent: all devices"`
+	DeviceIDs []string `json:"deviceIds,omitempty" maxItems:"1000" pattern:"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$" patternDescription:"1 to 64 characters from A-Z a-z 0-9 . _ : - that begin with a letter or digit" nullable:"false" doc:"absent: all devices"`
 	Ports     []uint16 `json:"ports,omitempty" maxItems:"1000" nullable:"false" doc:"numbers; absent: all ports"`
 	PortNames []string `json:"portNames,omitempty" maxItems:"1000" nullable:"false" doc:"in the place of numbers"`
-	Tags      []string `json:"tags,omitempty" maxItems:"1000" nullable:"false" doc:"of devices, which carry all of them"`
+	Tags      []string `json:"tags,omitempty" maxItems:"1000" pattern:"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$" patternDescription:"1 to 64 characters from A-Z a-z 0-9 . _ : - that begin with a letter or digit" nullable:"false" doc:"of devices, which carry all of them"`
 }
 
 // inOrder answers s as it is kept.
@@ -54,8 +54,8 @@ func inOrder[T cmp.Ordered](s []T) []T {
 // AlertSchedule is when a rule is active; store.Schedule with words for readers.
 type AlertSchedule struct {
 	Days []store.Weekday `json:"days,omitempty" enum:"mon,tue,wed,thu,fri,sat,sun" maxItems:"7" nullable:"false" doc:"absent: every day"`
-	From store.ClockTime `json:"from,omitempty" doc:"absent, and to too: the whole day" example:"22:00"`
-	To   store.ClockTime `json:"to,omitempty" doc:"at or before from: on the next day" example:"06:00"`
+	From store.ClockTime `json:"from,omitempty" pattern:"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$" patternDescription:"a time of day such as 07:30" doc:"absent, and to too: the whole day" example:"22:00"`
+	To   store.ClockTime `json:"to,omitempty" pattern:"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$" patternDescription:"a time of day such as 07:30" doc:"at or before from: on the next day" example:"06:00"`
 	Zone string          `json:"zone" maxLength:"100" example:"Europe/Berlin"`
 }
 

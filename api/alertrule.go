@@ -46,10 +46,10 @@ type NewAlertRule struct {
 	Severity      store.Severity    `json:"severity,omitempty" enum:"info,warning,critical" doc:"absent: warning"`
 	Message       string            `json:"message,omitempty" maxLength:"2000" doc:"template; absent: a sentence of its own for each kind"`
 	Labels        map[string]string `json:"labels,omitempty"`
-	Channels      []string          `json:"channels,omitempty" maxItems:"20" nullable:"false" doc:"ids; absent: those that take the severity by themselves"`
+	Channels      []string          `json:"channels,omitempty" maxItems:"20" pattern:"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$" patternDescription:"1 to 64 characters from A-Z a-z 0-9 . _ : - that begin with a letter or digit" nullable:"false" doc:"ids; absent: those that take the severity by themselves"`
 	RepeatEvery   store.Duration    `json:"repeatEvery,omitempty" doc:"while it fires and nobody acknowledged; absent: never"`
 	EscalateAfter store.Duration    `json:"escalateAfter,omitempty" doc:"when nobody acknowledged for so long"`
-	EscalateTo    []string          `json:"escalateTo,omitempty" maxItems:"20" nullable:"false" doc:"ids of channels"`
+	EscalateTo    []string          `json:"escalateTo,omitempty" maxItems:"20" pattern:"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$" patternDescription:"1 to 64 characters from A-Z a-z 0-9 . _ : - that begin with a letter or digit" nullable:"false" doc:"ids of channels"`
 	Schedule      *AlertSchedule    `json:"schedule,omitempty" doc:"when it is active; absent: always"`
 	Owner         string            `json:"owner,omitempty" maxLength:"200" doc:"who answers for it"`
 }
@@ -66,10 +66,10 @@ type AlertRuleChange struct {
 	Severity      *store.Severity   `json:"severity,omitempty" enum:"info,warning,critical"`
 	Message       *string           `json:"message,omitempty" maxLength:"2000" doc:"empty: a sentence of its own for each kind"`
 	Labels        map[string]string `json:"labels,omitzero"`
-	Channels      []string          `json:"channels,omitzero" maxItems:"20" nullable:"false" doc:"empty: those that take the severity by themselves"`
+	Channels      []string          `json:"channels,omitzero" maxItems:"20" pattern:"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$" patternDescription:"1 to 64 characters from A-Z a-z 0-9 . _ : - that begin with a letter or digit" nullable:"false" doc:"empty: those that take the severity by themselves"`
 	RepeatEvery   *store.Duration   `json:"repeatEvery,omitempty" doc:"0: never"`
 	EscalateAfter *store.Duration   `json:"escalateAfter,omitempty" doc:"0, and escalateTo empty: never"`
-	EscalateTo    []string          `json:"escalateTo,omitzero" maxItems:"20" nullable:"false"`
+	EscalateTo    []string          `json:"escalateTo,omitzero" maxItems:"20" pattern:"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$" patternDescription:"1 to 64 characters from A-Z a-z 0-9 . _ : - that begin with a letter or digit" nullable:"false"`
 	Schedule      *AlertSchedule    `json:"schedule,omitempty"`
 	AlwaysActive  bool              `json:"alwaysActive,omitempty" doc:"takes the schedule away"`
 	Owner         *string           `json:"owner,omitempty" maxLength:"200"`

@@ -39,7 +39,7 @@ type NewDevice struct {
 	AcceptPast   string   `json:"acceptPast,omitempty" doc:"such as 720h or 90d; absent: 30 days"`
 	AcceptAhead  string   `json:"acceptAhead,omitempty" doc:"absent: 5 minutes"`
 	AssumeZone   string   `json:"assumeZone,omitempty" example:"Europe/Berlin"`
-	Tags         []string `json:"tags,omitempty" maxItems:"32" nullable:"false" doc:"group devices, for rules to choose them by"`
+	Tags         []string `json:"tags,omitempty" maxItems:"32" pattern:"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$" patternDescription:"1 to 64 characters from A-Z a-z 0-9 . _ : - that begin with a letter or digit" nullable:"false" doc:"group devices, for rules to choose them by"`
 }
 
 // DeviceChange replaces what is given.
@@ -51,7 +51,7 @@ type DeviceChange struct {
 	AcceptPast   *string  `json:"acceptPast,omitempty" doc:"such as 90d; default goes back to 30 days"`
 	AcceptAhead  *string  `json:"acceptAhead,omitempty" doc:"default goes back to 5 minutes"`
 	AssumeZone   *string  `json:"assumeZone,omitempty" doc:"empty: times without zone are refused"`
-	Tags         []string `json:"tags,omitzero" maxItems:"32" nullable:"false" doc:"all of them; empty: none"`
+	Tags         []string `json:"tags,omitzero" maxItems:"32" pattern:"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$" patternDescription:"1 to 64 characters from A-Z a-z 0-9 . _ : - that begin with a letter or digit" nullable:"false" doc:"all of them; empty: none"`
 }
 
 // deviceAudit is a device as the trail shows it: without presence, and with a

@@ -94,6 +94,22 @@ RULES = (
     "need an organization",
     "deviceIds: must be",  # none, or one twice
     "is over already",  # an end that is not in the future
+    "must be in order, each once",
+    "go together",
+    "is needed",  # by a kind of condition, or to send
+    "are needed",
+    "is at most high",
+    "is at least low",
+    "is above high",
+    "is at least a minute",
+    "from a minute to",
+    "is from 0 to",  # a duration
+    "is not negative",
+    "leaves nothing between",
+    "leave both out",
+    "is not a channel of organization",
+    "removeHeaders",  # none of that name
+    "has a user in it",  # an address
 )
 
 
