@@ -22,8 +22,8 @@ import (
 // is.
 type AlertTest struct {
 	Rule   *NewAlertRule    `json:"rule,omitempty" doc:"that is new; its channels are told nothing"`
-	ID     string           `json:"id,omitempty" maxLength:"64" doc:"of a rule that is there"`
-	Change *AlertRuleChange `json:"change,omitempty" doc:"of the rule with the id: the answer has both, as it would be and as it is"`
+	RuleID string           `json:"ruleId,omitempty" maxLength:"64" doc:"of a rule that is there"`
+	Change *AlertRuleChange `json:"change,omitempty" doc:"of the rule with ruleId: the answer has both, as it would be and as it is"`
 	From   time.Time        `json:"from" doc:"inclusive"`
 	To     time.Time        `json:"to" doc:"exclusive"`
 	Cursor string           `json:"cursor,omitempty" maxLength:"200" doc:"nextCursor of the answer before"`
@@ -93,10 +93,10 @@ func newAlertTester(a *Admin, r store.Readings) *alertTester {
 // rules answers what to test: one rule, or as it would be and as it is.
 func (t *alertTester) rules(ctx context.Context, in AlertTest) ([]store.AlertRule, error) {
 	switch {
-	case (in.Rule == nil) == (in.ID == ""):
-		return nil, store.Invalid("test", "rule", "or the id of one that is there is needed, not both")
-	case in.Change != nil && in.ID == "":
-		return nil, store.Invalid("test", "change", "is of a rule that is there: give its id")
+	case (in.Rule == nil) == (in.RuleID == ""):
+		return nil, store.Invalid("test", "rule", "or the ruleId of one that is there is needed, not both")
+	case in.Change != nil && in.RuleID == "":
+		return nil, store.Invalid("test", "change", "is of a rule that is there: give its ruleId")
 	case !in.From.Before(in.To):
 		return nil, store.Invalid("test", "from", "must be before to")
 	}
@@ -109,7 +109,7 @@ func (t *alertTester) rules(ctx context.Context, in AlertTest) ([]store.AlertRul
 		_, err := t.admin.seen(ctx).organization(ctx, r.OrgID)
 		return []store.AlertRule{r}, err
 	}
-	is, err := t.admin.seen(ctx).alertRule(ctx, in.ID)
+	is, err := t.admin.seen(ctx).alertRule(ctx, in.RuleID)
 	if err != nil || in.Change == nil {
 		return []store.AlertRule{is}, err
 	}

@@ -56,7 +56,7 @@ func problemsOf(p policy, op *huma.Operation, in reflect.Type, takesBody bool) [
 	if p.kind != isAnyone {
 		out = append(out, http.StatusServiceUnavailable)
 	}
-	if strings.Contains(op.Path, "{") || names(in, "orgId", "deviceId", "portNumber") {
+	if strings.Contains(op.Path, "{") || names(in, "orgId", "deviceId", "portNumber", "ruleId") {
 		out = append(out, http.StatusNotFound)
 	}
 	if strings.Contains(op.Path, "{") || len(queryParams(in)) > 0 {

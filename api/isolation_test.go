@@ -190,6 +190,8 @@ func trials() []trial {
 		{op: "update-alert-rule", method: "PATCH", path: "/alert-rules/{id}", body: `{"name":"x"}`, is: anOrg, make: rule},
 		{op: "delete-alert-rule", method: "DELETE", path: "/alert-rules/{id}", is: anOrg, ok: 204, make: rule},
 		{op: "list-alert-rule-history", method: "GET", path: "/alert-rules/{id}/history", is: anOrg, make: rule},
+		{op: "test-alert-rule", method: "POST", path: "/alert-rules/test", body: `{"ruleId":"{id}","change":{"keepFiringFor":"1m"},"from":"2025-09-06T00:00:00Z","to":"2025-09-07T00:00:00Z"}`, is: anOrg, make: rule},
+		{op: "test-alert-rule", method: "POST", path: "/alert-rules/test", body: `{"rule":{"name":"x","orgId":"{org}","condition":{"kind":"changed"}},"from":"2025-09-06T00:00:00Z","to":"2025-09-07T00:00:00Z"}`, is: anOrg},
 		{op: "list-channels", method: "GET", path: "/channels", is: aList},
 		{op: "list-channels", method: "GET", path: "/channels?q=s&type=webhook", is: aList},
 		{op: "list-channels", method: "GET", path: "/channels?orgId={org}", is: anOrg},

@@ -76,7 +76,7 @@ func (p *program) test(ctx context.Context, e *ruleEdit, id, org string) (t clie
 	if err != nil {
 		return t, nil, err
 	}
-	t.ID = was.ID
+	t.RuleID = was.ID
 	if !e.asked() {
 		return t, cl, nil
 	}

@@ -7,11 +7,11 @@ import (
 	"tidegate/store"
 )
 
-// AlertTest asks what a rule would have done: Rule, or the one with the ID, also
+// AlertTest asks what a rule would have done: Rule, or the one with the id, also
 // with a Change.
 type AlertTest struct {
 	Rule   *NewAlertRule    `json:"rule,omitempty"`
-	ID     string           `json:"id,omitempty"`
+	RuleID string           `json:"ruleId,omitempty"`
 	Change *AlertRuleChange `json:"change,omitempty"`
 	From   store.Time       `json:"from"`
 	To     store.Time       `json:"to"`
