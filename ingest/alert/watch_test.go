@@ -101,7 +101,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		w := NewWatch(p, 0)
 		at := int64(0)
 		most := 0
-		for range 100_000 {
+		for range 20_000 {
 			at += rnd.Int64N(3000)
 			w.Observe(p, at, float64(rnd.IntN(30)-15), true)
 			most = max(most, len(w.AppendBinary(nil)))
