@@ -179,9 +179,9 @@ func (p *program) showTest(out testedRule) error {
 		return err
 	}
 	lasted := func(s float64) time.Duration { return time.Duration(s * float64(time.Second)).Round(time.Second) }
-	say := fmt.Sprintf("%d episodes at %d ports, %s together, in %d readings", len(out.Episodes)+out.LeftOut, out.Ports, lasted(out.Lasted), out.Readings)
+	say := fmt.Sprintf("%s at %s, %s together, in %s", counted(len(out.Episodes)+out.LeftOut, "episode"), counted(out.Ports, "port"), lasted(out.Lasted), counted(out.Readings, "reading"))
 	if b := out.Before; b != nil {
-		say += fmt.Sprintf("; as it is: %d episodes, %s", len(b.Episodes)+b.LeftOut, lasted(b.Lasted))
+		say += fmt.Sprintf("; as it is: %s, %s", counted(len(b.Episodes)+b.LeftOut, "episode"), lasted(b.Lasted))
 	}
 	if out.LeftOut > 0 {
 		say += fmt.Sprintf("; %d of a port with more than 500 are not shown", out.LeftOut)
@@ -193,4 +193,12 @@ func (p *program) showTest(out testedRule) error {
 type testedEpisode struct {
 	of string
 	client.PastEpisode
+}
+
+// counted answers a number with its noun.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
