@@ -59,9 +59,10 @@ type Engine struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	refreshing sync.Mutex // one refresh at a time
-	committing sync.Mutex // one commit at a time
-	changing   sync.Mutex // one change by a person at a time
+	refreshing sync.Mutex                       // one refresh at a time
+	sentences  map[store.ConditionKind]*Message // under refreshing
+	committing sync.Mutex                       // one commit at a time
+	changing   sync.Mutex                       // one change by a person at a time
 
 	mu       sync.Mutex // all below
 	rules    ruleBook
@@ -94,7 +95,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 		o.MaxAge = DefaultMaxAge
 	}
 	e := &Engine{
-		o: o, log: o.Logger,
+		o: o, log: o.Logger, sentences: map[store.ConditionKind]*Message{},
 		rules: newRuleBook(), watches: map[watchKey]*watched{}, bySeries: map[store.Series][]*watched{}, events: map[string]*watched{},
 		wake: make(chan struct{}, 1), tick: make(chan struct{}, 1),
 	}

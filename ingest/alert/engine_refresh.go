@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"tidegate/store"
 )
@@ -18,16 +19,22 @@ type planned struct {
 	message *Message
 }
 
-func newPlanned(r store.AlertRule) (*planned, error) {
-	m, err := NewMessage(r)
-	if err != nil {
-		// What an older version took. The sentence of its kind says it too.
-		r.Message = ""
+// planned makes a rule ready. Rules without a message of their own share that of
+// their kind.
+func (e *Engine) planned(r store.AlertRule) *planned {
+	m := e.sentences[r.Condition.Kind]
+	if own := strings.TrimSpace(r.Message) != ""; own || m == nil {
+		var err error
 		if m, err = NewMessage(r); err != nil {
-			return nil, fmt.Errorf("message of alert rule %s: %w", r.ID, err)
+			// What an older version took. The sentence of its kind says it too.
+			r.Message = ""
+			return e.planned(r)
+		}
+		if !own {
+			e.sentences[r.Condition.Kind] = m
 		}
 	}
-	return &planned{&r, NewPlanner(r), m}, nil
+	return &planned{&r, NewPlanner(r), m}
 }
 
 // ruleBook has the enabled rules by what they choose.
@@ -107,11 +114,7 @@ func (e *Engine) Refresh(ctx context.Context) error {
 	}
 	book := newRuleBook()
 	for i := range rules {
-		n, err := newPlanned(rules[i])
-		if err != nil {
-			return err
-		}
-		book.put(n)
+		book.put(e.planned(rules[i]))
 	}
 	next := map[watchKey]*watched{}
 	e.o.Devices.Each(func(d store.Device, ports []store.Port) {
@@ -133,10 +136,7 @@ func (e *Engine) RefreshRule(ctx context.Context, id string) error {
 	if err != nil && !gone {
 		return fmt.Errorf("load alert rule %s: %w", id, err)
 	}
-	n, err := newPlanned(r)
-	if err != nil {
-		return err
-	}
+	n := e.planned(r)
 	next := map[watchKey]*watched{}
 	switch {
 	case gone || !r.Enabled:
