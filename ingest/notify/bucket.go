@@ -20,8 +20,8 @@ func (b *bucket) fill(now time.Time, perHour int) {
 	}
 	if passed := now.Sub(b.at); passed > 0 {
 		b.tokens += passed.Hours() * float64(b.perHour)
-		b.at = now
 	}
+	b.at = now // also when the clock was set back
 	b.perHour = perHour
 	b.tokens = min(b.tokens, b.size())
 }

@@ -85,8 +85,8 @@ func TestCurve(t *testing.T) {
 
 func TestSpan(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		-time.Second: "0 s", 1500 * time.Millisecond: "1.5 s", 59 * time.Second: "59 s", time.Minute: "1 min", 605 * time.Second: "10 min 5 s",
-		90 * time.Minute: "1 h 30 min", 25 * time.Hour: "1 d 1 h", 240 * time.Hour: "10 d",
+		-time.Second: "0s", 1500 * time.Millisecond: "1.5s", 59 * time.Second: "59s", time.Minute: "1m", 605 * time.Second: "10m5s",
+		90 * time.Minute: "1h30m", 25 * time.Hour: "1d1h", 240 * time.Hour: "10d",
 	} {
 		if got := span(d); got != want {
 			t.Errorf("%s is %q, want %q", d, got, want)

@@ -154,6 +154,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	grace := time.AfterFunc(d.o.Grace, cut)
 	defer grace.Stop()
 	r.wg.Wait()
+	d.http.client.CloseIdleConnections()
 	return nil
 }
 

@@ -22,6 +22,7 @@ type lane struct {
 	waiting  []waiter            // in no message yet
 	together int                 // notifications in messages
 	overflow []string            // ids of what is to be given up
+	foreign  []string            // ids of what another organization was to be told
 
 	// The rest is the worker's.
 	messages []*message
@@ -114,6 +115,10 @@ func (l *lane) take(m *message) {
 	}
 	l.waiting = kept
 	l.together += len(m.notifications)
+	// A clock that was ahead when it failed last must not hold it up for long.
+	if latest := l.d.o.Now().Add(longestAfter); m.notBefore.After(latest) {
+		m.notBefore = latest
+	}
 	l.messages = append(l.messages, m)
 	l.signal()
 }

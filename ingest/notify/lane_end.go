@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"tidegate/store"
@@ -86,13 +87,9 @@ func (l *lane) unmake(ids []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.together -= gone
-	left := l.overflow[:0]
-	for _, id := range l.overflow {
-		if !in[id] {
-			left = append(left, id)
-		}
-	}
-	l.overflow = left
+	of := func(id string) bool { return in[id] }
+	l.overflow = slices.DeleteFunc(l.overflow, of)
+	l.foreign = slices.DeleteFunc(l.foreign, of)
 }
 
 // everything answers all ids.
@@ -110,7 +107,14 @@ func (l *lane) everything() []string {
 func (l *lane) spilled() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return append([]string(nil), l.overflow...)
+	return slices.Clone(l.overflow)
+}
+
+// strangers answers the ids of what another organization was to be told.
+func (l *lane) strangers() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.foreign)
 }
 
 // expired answers what has waited for too long. A message does when all that is
@@ -155,12 +159,7 @@ func digested(c *store.Channel, s store.Severity, cause store.NotificationCause)
 	if c.DigestEvery <= 0 || cause == store.CauseEscalation || byHand(cause) {
 		return false
 	}
-	for _, d := range c.DigestOf {
-		if d == s {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(c.DigestOf, s)
 }
 
 // digestAt answers when what came at created is due: at the next multiple of the

@@ -49,6 +49,11 @@ func (l *lane) step(r *runtime) time.Duration {
 			return "the channel was deleted or disabled"
 		})
 	}
+	if ids := l.strangers(); len(ids) > 0 {
+		return l.bury(ctx, c.Type, ids, store.NotificationObsolete, endObsolete, func(store.Notification) string {
+			return "the channel is another organization's"
+		})
+	}
 	if ids := l.spilled(); len(ids) > 0 {
 		return l.bury(ctx, c.Type, ids, store.NotificationDead, endOverflow, func(store.Notification) string {
 			return fmt.Sprintf("too many wait: more than %d for this channel", l.d.o.MaxWaiting)
@@ -106,7 +111,7 @@ func (l *lane) log(what string, err error) {
 // each is: what is final there is forgotten. It answers nil when nothing is left.
 func (l *lane) form(ctx context.Context, c *store.Channel, ids []string) (*message, error) {
 	var members []store.Notification
-	var gone []string
+	var gone, foreign []string
 	for _, id := range ids {
 		n, err := l.d.o.Queue.Notification(ctx, id)
 		switch {
@@ -116,6 +121,8 @@ func (l *lane) form(ctx context.Context, c *store.Channel, ids []string) (*messa
 			return nil, fmt.Errorf("read notification %s: %w", id, err)
 		case n.State != store.NotificationQueued:
 			gone = append(gone, id)
+		case n.OrgID != c.OrgID:
+			foreign = append(foreign, id)
 		default:
 			members = append(members, n)
 		}
@@ -134,6 +141,9 @@ func (l *lane) form(ctx context.Context, c *store.Channel, ids []string) (*messa
 	}
 	l.forget(ids, len(members))
 	l.drop(gone...)
+	l.mu.Lock()
+	l.foreign = append(l.foreign, foreign...)
+	l.mu.Unlock()
 	if len(members) == 0 {
 		return nil, nil
 	}

@@ -133,7 +133,7 @@ func TestRefused(t *testing.T) {
 func TestGroups(t *testing.T) {
 	inTime(t, func(t *testing.T, b *box) {
 		r := b.webhook("ops")
-		r.answers(func(w http.ResponseWriter, _ *http.Request) { time.Sleep(time.Second); w.WriteHeader(200) })
+		r.answers(func(w http.ResponseWriter, _ *http.Request) { pass(time.Second); w.WriteHeader(200) })
 		b.start()
 		b.comes(alarm("ops", "d1", 1, store.CauseFiring, ms()))
 		b.after(100 * time.Millisecond)
@@ -339,7 +339,7 @@ func TestPoison(t *testing.T) {
 	inTime(t, func(t *testing.T, b *box) {
 		r := b.webhook("ops")
 		r.answers(func(w http.ResponseWriter, req *http.Request) {
-			if strings.Contains(string(r.got[len(r.got)-1].body), "poison") {
+			if r.last("poison") {
 				w.WriteHeader(http.StatusInternalServerError)
 			}
 		})
@@ -458,6 +458,24 @@ func TestObsolete(t *testing.T) {
 	}
 }
 
+// Whatever was queued, no organization is told of another's alarms.
+func TestAnotherOrganization(t *testing.T) {
+	inTime(t, func(t *testing.T, b *box) {
+		r := b.webhook("ops")
+		b.start()
+		ours, theirs := alarm("ops", "d1", 1, store.CauseFiring, ms()), alarm("ops", "d1", 2, store.CauseFiring, ms())
+		theirs.OrgID, theirs.Event.OrgID = "other", "other"
+		b.comes(ours, theirs)
+		b.after(time.Minute)
+		if all := r.take(); len(all) != 1 || !slices.Equal(all[0].events, []string{"d1/T1 firing"}) {
+			t.Errorf("%+v", all)
+		}
+		if n := b.q.one(theirs.ID); n.State != store.NotificationObsolete || n.LastError != "the channel is another organization's" || b.d.Waiting() != 0 {
+			t.Errorf("%+v", n)
+		}
+	})
+}
+
 // What was delivered and could not be written is written later, and not sent
 // again.
 func TestQueueFails(t *testing.T) {
@@ -572,7 +590,7 @@ func TestResend(t *testing.T) {
 func TestStopWhileUnderWay(t *testing.T) {
 	inTime(t, func(t *testing.T, b *box) {
 		r := b.webhook("ops")
-		r.answers(func(w http.ResponseWriter, _ *http.Request) { time.Sleep(3 * time.Second); w.WriteHeader(200) })
+		r.answers(func(w http.ResponseWriter, _ *http.Request) { pass(3 * time.Second); w.WriteHeader(200) })
 		b.start()
 		n := alarm("ops", "d1", 1, store.CauseFiring, ms())
 		b.comes(n)

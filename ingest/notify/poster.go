@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -88,7 +89,7 @@ func (p *poster) do(ctx context.Context, x *post) (outcome, answer) {
 			return p.failed(err, x), a
 		}
 		if a.status < 300 || a.status > 399 {
-			return judge(a, p.now(), x.secrets), a
+			return judge(a, p.now(), x.unspoken()), a
 		}
 		next, why := x.follow(to, a, hops)
 		if why != "" {
@@ -99,6 +100,15 @@ func (p *poster) do(ctx context.Context, x *post) (outcome, answer) {
 		}
 		to = next
 	}
+}
+
+// unspoken is what must not be seen in the receiver's words.
+func (x *post) unspoken() []string {
+	out := slices.Clone(x.secrets)
+	for _, v := range x.header {
+		out = append(out, v...)
+	}
+	return out
 }
 
 // once sends one request.
@@ -208,7 +218,7 @@ func (p *poster) failed(err error, x *post) outcome {
 	case errors.As(err, &dns):
 		return outcome{kind: again, words: "the host's name could not be resolved"}
 	case errors.As(err, &certificate):
-		return outcome{kind: again, words: "its certificate is not good: " + words(certificate.Err.Error(), x.secrets...)}
+		return outcome{kind: again, words: "its certificate is not good: " + words(certificate.Err.Error(), x.unspoken()...)}
 	case errors.As(err, &record) || strings.Contains(err.Error(), "HTTP response to HTTPS client"):
 		return outcome{kind: again, words: "it does not speak TLS"}
 	case errors.As(err, &timeout) && timeout.Timeout():

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -67,10 +68,9 @@ type got struct {
 
 // receiver is a host of the network that serves HTTP.
 type receiver struct {
-	mu       sync.Mutex
-	got      []got
-	accepted map[string]int // by idempotency key
-	answer   func(w http.ResponseWriter, r *http.Request)
+	mu     sync.Mutex
+	got    []got
+	answer func(w http.ResponseWriter, r *http.Request)
 }
 
 func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -99,6 +99,13 @@ func (r *receiver) take() []got {
 	out := r.got
 	r.got = nil
 	return out
+}
+
+// last reports whether the last request has a text in it.
+func (r *receiver) last(text string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return bytes.Contains(r.got[len(r.got)-1].body, []byte(text))
 }
 
 func (r *receiver) answers(f http.HandlerFunc) {
@@ -197,7 +204,7 @@ func (b *box) webhook(id string, change ...func(*store.Channel)) *receiver {
 	b.mu.Lock()
 	b.channels[id] = c
 	b.mu.Unlock()
-	r := &receiver{accepted: map[string]int{}, answer: status(http.StatusNoContent)}
+	r := &receiver{answer: status(http.StatusNoContent)}
 	b.host(id+".example", "8.8.8.8", r)
 	return r
 }
@@ -231,8 +238,11 @@ func (b *box) keeps(n ...store.Notification) {
 
 // after lets time pass and what is to happen in it.
 func (b *box) after(d time.Duration) {
-	time.Sleep(d)
+	pass(d)
 	synctest.Wait()
 }
+
+// pass lets time pass.
+func pass(d time.Duration) { <-time.After(d) }
 
 func ms() int64 { return time.Now().UnixMilli() }

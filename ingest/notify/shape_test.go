@@ -305,8 +305,8 @@ func TestOwnTemplates(t *testing.T) {
 	d := dispatcher(t)
 	c := channelOf(store.ChannelWebhook)
 	c.Subject = "{count} at {device|line}: {rule}"
-	c.Text = "{port} {worst} {unit} ({severity}, {label.site}) since {startedAt}"
-	c.Body = `{{"title":"{title|json}","text":"{text|json}","n":{count},"first":"{eventId}","events":{events}}`
+	c.Text = "{name} {peak} ({severity}, {label.site}) since {start}"
+	c.Body = `{{"title":"{title|json}","text":"{text|json}","n":{count},"first":"{event}","events":{events}}`
 	all := story3(&c)
 	posts, err := webhookPosts(d, &c, messageOf(all...))
 	if err != nil {

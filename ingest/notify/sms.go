@@ -68,14 +68,8 @@ func smsPosts(d *Dispatcher, c *store.Channel, m *message) ([]recipient, error) 
 	short := s.short()
 	var out []recipient
 	for _, to := range c.To {
-		s.to, s.from = to, c.From
-		value := func(name string) (string, bool) {
-			if name == "text" {
-				return short, true
-			}
-			return s.value(name)
-		}
-		p := d.post(c, stepID(m.id, to), string(address.Append(nil, value)), body.Append(nil, value))
+		s.to, s.from, s.whole = to, c.From, short
+		p := d.post(c, stepID(m.id, to), string(address.Append(nil, s.value)), body.Append(nil, s.value))
 		p.header, p.wanders = header(c.Headers), true
 		if c.Method != "" {
 			p.method = c.Method

@@ -1,29 +1,13 @@
 package notify
 
 import (
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
-	"tidegate/ingest/template"
 	"tidegate/store"
 )
-
-// names are the placeholders of a channel's templates. In a message of several
-// episodes those of one episode are the weightiest one's, except in text, which
-// is filled in for each.
-func names() []string {
-	return []string{
-		"title", "text", "count", "events", "deliveryId", "org", "channel", "link",
-		"cause", "severity", "state", "rule", "ruleId", "eventId", "device", "port", "portNumber", "portName", "unit", "kind",
-		"message", "value", "first", "worst", "last", "startedAt", "triggeredAt", "resolvedAt", "duration", "by", "comment",
-		"label.*", "to", "from",
-	}
-}
-
-func parseTemplate(s string) (*template.Template, error) { return template.Parse(s, names()) }
 
 // story is a message as people read it.
 type story struct {
@@ -33,6 +17,7 @@ type story struct {
 	said     []store.Notification
 	weighty  *store.Notification // the one that the title is about
 	to, from string              // of sms
+	whole    string              // the text, where it was asked for
 }
 
 func (d *Dispatcher) story(c *store.Channel, m *message) *story {
@@ -156,8 +141,8 @@ func (s *story) block(n *store.Notification) string {
 	if s.c.Text != "" {
 		if t, err := parseTemplate(s.c.Text); err == nil { // Validate has told
 			one := *s
-			one.weighty = n
-			return string(t.Append(nil, one.valueOfBlock))
+			one.weighty, one.whole = n, ""
+			return string(t.Append(nil, one.valueOfOne))
 		}
 	}
 	lines := []string{headline(n)}
@@ -225,11 +210,11 @@ func facts(n *store.Notification) []string {
 func endWord(e store.AlertEnd) string {
 	switch e {
 	case store.EndRuleChanged:
-		return "the rule was changed"
+		return "the rule was changed or is gone"
 	case store.EndDeviceGone:
-		return "the device is gone"
+		return "the device or the port is gone"
 	case store.EndOutsideOfPlan:
-		return "the rule's hours are over"
+		return "the rule's active hours are over"
 	}
 	return ""
 }
@@ -240,113 +225,6 @@ func (s *story) link(n *store.Notification) string {
 		return ""
 	}
 	return strings.TrimSuffix(s.d.o.BaseURL, "/") + "/#/alarms/" + n.Event.ID
-}
-
-// value answers a placeholder.
-func (s *story) value(name string) (string, bool) {
-	if name == "text" {
-		return s.text(20_000, maxTogether), true
-	}
-	return s.valueOfBlock(name)
-}
-
-// valueOfBlock answers a placeholder within a text, where {text} itself is
-// nothing.
-func (s *story) valueOfBlock(name string) (string, bool) {
-	n := s.weighty
-	e := &n.Event
-	number := func(v *float64) (string, bool) {
-		if v == nil {
-			return "", false
-		}
-		return strconv.FormatFloat(*v, 'g', -1, 64), true
-	}
-	some := func(v string) (string, bool) { return v, v != "" }
-	switch name {
-	case "title":
-		return headline(n), true
-	case "count":
-		return strconv.Itoa(len(s.said)), true
-	case "events":
-		b, err := json.Marshal(s.events())
-		return string(b), err == nil
-	case "deliveryId":
-		return s.m.id, true
-	case "org":
-		return n.OrgID, true
-	case "channel":
-		return s.c.Name, true
-	case "link":
-		return some(s.link(n))
-	case "cause":
-		return string(n.Cause), true
-	case "severity":
-		return string(e.Severity), true
-	case "state":
-		return string(e.State), true
-	case "rule":
-		return e.RuleName, true
-	case "ruleId":
-		return e.RuleID, true
-	case "eventId":
-		return e.ID, true
-	case "device":
-		return e.DeviceID, true
-	case "port":
-		return portTitle(e), true
-	case "portNumber":
-		return strconv.Itoa(int(e.PortNumber)), true
-	case "portName":
-		return some(e.PortName)
-	case "unit":
-		return some(e.Unit)
-	case "kind":
-		return string(e.Kind), true
-	case "message":
-		return e.Message, true
-	case "value", "last":
-		if e.Last != nil {
-			return number(e.Last)
-		}
-		return number(e.Worst)
-	case "first":
-		return number(e.First)
-	case "worst":
-		return number(e.Worst)
-	case "startedAt":
-		return e.StartedAt.String(), true
-	case "triggeredAt":
-		return e.FiredAt.String(), true
-	case "resolvedAt":
-		if e.ResolvedAt == nil {
-			return "", false
-		}
-		return e.ResolvedAt.String(), true
-	case "duration":
-		end := n.CreatedAt
-		if e.ResolvedAt != nil {
-			end = *e.ResolvedAt
-		}
-		return span(end.Time().Sub(e.StartedAt.Time())), true
-	case "by":
-		if e.Acknowledged == nil {
-			return "", false
-		}
-		return e.Acknowledged.By, true
-	case "comment":
-		if e.Acknowledged == nil {
-			return "", false
-		}
-		return some(e.Acknowledged.Comment)
-	case "to":
-		return some(s.to)
-	case "from":
-		return some(s.from)
-	}
-	if label, ok := strings.CutPrefix(name, "label."); ok {
-		return some(e.Labels[label])
-	}
-	return "", false
 }
 
 // quantity is a value with its unit, of at most six digits.
@@ -360,25 +238,25 @@ func quantity(v float64, unit string) string {
 
 func clock(t store.Time) string { return t.Time().Format("2006-01-02 15:04:05 UTC") }
 
-// span is a duration as people say it: two parts at most.
+// span is a duration in at most two units: 45s, 3m20s, 1h5m, 2d3h.
 func span(d time.Duration) string {
 	d = max(d, 0)
 	switch {
 	case d < time.Minute:
-		return strconv.FormatFloat(d.Truncate(100*time.Millisecond).Seconds(), 'f', -1, 64) + " s"
+		return strconv.FormatFloat(d.Truncate(100*time.Millisecond).Seconds(), 'f', -1, 64) + "s"
 	case d < time.Hour:
-		return two(int(d/time.Minute), "min", int(d%time.Minute/time.Second), "s")
+		return two(int(d/time.Minute), "m", int(d%time.Minute/time.Second), "s")
 	case d < 24*time.Hour:
-		return two(int(d/time.Hour), "h", int(d%time.Hour/time.Minute), "min")
+		return two(int(d/time.Hour), "h", int(d%time.Hour/time.Minute), "m")
 	}
 	return two(int(d/(24*time.Hour)), "d", int(d%(24*time.Hour)/time.Hour), "h")
 }
 
 func two(a int, unit string, b int, of string) string {
 	if b == 0 {
-		return fmt.Sprintf("%d %s", a, unit)
+		return fmt.Sprintf("%d%s", a, unit)
 	}
-	return fmt.Sprintf("%d %s %d %s", a, unit, b, of)
+	return fmt.Sprintf("%d%s%d%s", a, unit, b, of)
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
