@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -112,7 +113,8 @@ func newBox(t testing.TB, change ...func(*Options)) *box {
 	o := Options{
 		Admin: admin, Readings: series, Letters: state, Pipeline: flow, Live: b.hub,
 		Keys: Keys{Current: []byte("a key of the test that is long")}, Version: "test", Logger: log, Registerer: reg,
-		Page: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the page") }),
+		Sender: newTestSender(t, netip.MustParsePrefix("127.0.0.0/8")),
+		Page:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the page") }),
 	}
 	for _, c := range change {
 		c(&o)

@@ -112,7 +112,7 @@ func trials() []trial {
 	channel := func(w *world, org string) string {
 		w.made++
 		return must[client.Channel](w.t)(w.b.local.CreateChannel(w.t.Context(), client.NewChannel{
-			OrgID: org, Name: fmt.Sprintf("%s-%d", org, w.made), Type: store.ChannelWebhook, URL: "https://example.org/" + org, Secret: "of " + org,
+			OrgID: org, Name: fmt.Sprintf("%s-%d", org, w.made), Type: store.ChannelWebhook, URL: "https://127.0.0.1/" + org, Secret: "of " + org,
 		})).ID
 	}
 	letter := func(w *world, org string) string { return w.letters[org] }
@@ -198,6 +198,8 @@ func trials() []trial {
 		{op: "create-channel", method: "POST", path: "/channels", body: `{"name":"{id}","orgId":"{org}","type":"email"}`, is: anOrg, ok: 201, make: fresh},
 		{op: "get-channel", method: "GET", path: "/channels/{id}", is: anOrg, make: channel},
 		{op: "update-channel", method: "PATCH", path: "/channels/{id}", body: `{"name":"{id}"}`, is: anOrg, make: channel},
+		{op: "test-channel", method: "POST", path: "/channels/{id}/test", is: anOrg, make: channel},
+		{op: "preview-channel", method: "POST", path: "/channels/{id}/preview", body: `{}`, is: anOrg, make: channel},
 		{op: "delete-channel", method: "DELETE", path: "/channels/{id}", is: anOrg, ok: 204, make: channel},
 		{op: "list-dead-letters", method: "GET", path: "/dead-letters", is: aList},
 		{op: "list-dead-letters", method: "GET", path: "/dead-letters?orgId={org}", is: aList},

@@ -49,6 +49,7 @@ type Options struct {
 	Status    func(context.Context) (Status, error)
 	Backup    func(context.Context, io.Writer) error
 	Retention Retention
+	Sender    ChannelSender // nil: nothing is sent
 	// Ready says why the server is not ready; nil: it always is.
 	Ready func() error
 
@@ -193,6 +194,7 @@ func (s *Server) routes() {
 	s.routeAlertRules()
 	s.routeAlertTest()
 	s.routeChannels()
+	s.routeChannelTest()
 	s.routeReadings()
 	s.routeExports()
 	s.routeImports()

@@ -12,7 +12,7 @@ import (
 
 func (p *program) channelNoun() *cobra.Command {
 	return noun("channel", "Channels: the ways in which people are told of alarms",
-		p.channelAdd(), p.channelLs(), p.channelGet(), p.channelSet(), p.channelRm())
+		p.channelAdd(), p.channelLs(), p.channelGet(), p.channelSet(), p.channelRm(), p.channelTest(), p.channelPreview())
 }
 
 // channels are called by id, or by name; those of an organization, or all.

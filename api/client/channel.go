@@ -116,3 +116,29 @@ func (c *Client) UpdateChannel(ctx context.Context, id string, ch ChannelChange)
 func (c *Client) DeleteChannel(ctx context.Context, id string) error {
 	return c.call(ctx, http.MethodDelete, "/channels"+seg(id), nil, nil, nil)
 }
+
+// ChannelTested is what became of a test.
+type ChannelTested struct {
+	Delivered bool   `json:"delivered"`
+	Status    string `json:"status,omitempty"` // the receiver's
+	Words     string `json:"words,omitempty"`  // what it said, or what else went wrong
+}
+
+// TestChannel sends a made-up alarm at once.
+func (c *Client) TestChannel(ctx context.Context, id string) (ChannelTested, error) {
+	var out ChannelTested
+	return out, c.call(ctx, http.MethodPost, "/channels"+seg(id)+"/test", nil, nil, &out)
+}
+
+// ChannelPreview is a message that is not sent.
+type ChannelPreview struct {
+	Subject string `json:"subject"`
+	Text    string `json:"text"`
+	Body    string `json:"body"`
+}
+
+// PreviewChannel shows what a made-up alarm would look like.
+func (c *Client) PreviewChannel(ctx context.Context, id string) (ChannelPreview, error) {
+	var out ChannelPreview
+	return out, c.call(ctx, http.MethodPost, "/channels"+seg(id)+"/preview", nil, struct{}{}, &out)
+}

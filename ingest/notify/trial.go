@@ -99,3 +99,8 @@ func (d *Dispatcher) Preview(c store.Channel, e store.AlertEvent) (Preview, erro
 	}
 	return p, nil
 }
+
+// Sample is a made-up episode, for a preview.
+func Sample(c *store.Channel, now time.Time) store.AlertEvent {
+	return sampleMessage(c, now).notifications[0].Event
+}

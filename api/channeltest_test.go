@@ -1,0 +1,84 @@
+package api
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tidegate/api/client"
+	"tidegate/ingest/notify"
+	"tidegate/store"
+	"tidegate/store/embedded"
+)
+
+// testSender is a dispatcher as a box has it.
+type testSender struct{ d *notify.Dispatcher }
+
+func newTestSender(t testing.TB, allow ...netip.Prefix) testSender {
+	t.Helper()
+	queue := must[*embedded.Alerts](t)(embedded.OpenAlerts(filepath.Join(t.TempDir(), "alerts.db"), embedded.AlertsOptions{}))
+	t.Cleanup(func() {
+		if err := queue.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return testSender{must[*notify.Dispatcher](t)(notify.New(notify.Options{
+		Queue: queue, Allow: allow, Channels: notify.ChannelsFunc(func(string) (store.Channel, bool) { return store.Channel{}, false }),
+	}))}
+}
+
+func (s testSender) TestChannel(ctx context.Context, c store.Channel) (ChannelTested, error) {
+	r, err := s.d.Test(ctx, c)
+	return ChannelTested{Delivered: r.Delivered, Status: r.Status, Words: r.Words}, err
+}
+
+func (s testSender) PreviewChannel(c store.Channel) (ChannelPreview, error) {
+	p, err := s.d.Preview(c, notify.Sample(&c, time.UnixMilli(1_757_160_000_000)))
+	return ChannelPreview{Subject: p.Subject, Text: p.Text, Body: p.Body}, err
+}
+
+// TestChannelTest: a test reaches the receiver and answers what it said, whether
+// the channel is enabled or not.
+func TestChannelTest(t *testing.T) {
+	got := make(chan string, 4)
+	status := http.StatusOK
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- string(b)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, "as the receiver says")
+	}))
+	defer receiver.Close()
+	b := newBox(t, func(o *Options) { o.Sender = newTestSender(t, netip.MustParsePrefix("127.0.0.0/8")) })
+	ctx := t.Context()
+	if _, err := b.local.CreateOrganization(ctx, client.NewOrganization{ID: "acme", Name: "Acme"}); err != nil {
+		t.Fatal(err)
+	}
+	off := false
+	c := must[client.Channel](t)(b.local.CreateChannel(ctx, client.NewChannel{OrgID: "acme", Name: "ops", Type: store.ChannelWebhook, URL: receiver.URL, Enabled: &off}))
+	r := must[client.ChannelTested](t)(b.local.TestChannel(ctx, c.ID))
+	if !r.Delivered || r.Status != "HTTP 200" {
+		t.Errorf("%+v", r)
+	}
+	if body := <-got; !strings.Contains(body, `"cause":"test"`) {
+		t.Errorf("sent %s", body)
+	}
+	status = http.StatusForbidden
+	r = must[client.ChannelTested](t)(b.local.TestChannel(ctx, c.ID))
+	if <-got; r.Delivered || r.Status != "HTTP 403" || !strings.Contains(r.Words, "as the receiver says") {
+		t.Errorf("%+v", r)
+	}
+	p := must[client.ChannelPreview](t)(b.local.PreviewChannel(ctx, c.ID))
+	if !strings.Contains(p.Body, `"cause":"firing"`) || p.Text == "" || len(got) != 0 {
+		t.Errorf("%+v, and %d messages were sent", p, len(got))
+	}
+}
