@@ -2,6 +2,7 @@ package notify
 
 import (
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -91,7 +92,7 @@ func (d *Dispatcher) checkURL(text, example string) error {
 		}
 	}
 	if host := strings.TrimSuffix(strings.ToLower(u.Hostname()), "."); host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		if err := d.http.guard.check(loopback()); err != nil {
+		if err := d.http.guard.check(netip.AddrFrom4([4]byte{127, 0, 0, 1})); err != nil && d.http.guard.check(netip.IPv6Loopback()) != nil {
 			return store.Invalid("channel", "url", "%s", err)
 		}
 	}
