@@ -75,6 +75,9 @@ func problemsOf(p policy, op *huma.Operation, in reflect.Type, takesBody bool) [
 		if op.OperationID == "setup" { // there is a user already
 			out = append(out, http.StatusConflict)
 		}
+		if op.Tags[0] == "alarms" && strings.Contains(op.Path, "{") { // it changed meanwhile, or has enough of it
+			out = append(out, http.StatusConflict)
+		}
 		if op.DefaultStatus == http.StatusCreated && p != ingests { // what those make cannot be taken
 			out = append(out, http.StatusConflict)
 		}
@@ -194,6 +197,7 @@ func tags() []*huma.Tag {
 		{Name: "ports", Description: "What a device measures, and how its raw values are calibrated."},
 		{Name: "alert rules", Description: "What is an alarm."},
 		{Name: "channels", Description: "Who hears of alarms, and how."},
+		{Name: "alarms", Description: "What is wrong, who was told, and when to keep quiet."},
 		{Name: "dead letters", Description: "Readings that were rejected, with cause and fix."},
 		{Name: "ledger", Description: "What became of every reading."},
 		{Name: "audit", Description: "Who changed what."},

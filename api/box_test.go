@@ -37,6 +37,8 @@ type box struct {
 	catalog  *embedded.Catalog
 	audit    *embedded.Audit
 	kept     *embedded.Sessions
+	alerts   *embedded.Alerts
+	watchman *watchman
 	registry *ingest.Registry
 	hub      *live.Hub
 	logged   *logBuffer
@@ -85,6 +87,7 @@ func newBox(t testing.TB, change ...func(*Options)) *box {
 	b.kept = must[*embedded.Sessions](t)(embedded.OpenSessions(filepath.Join(dir, "sessions.db"), embedded.SessionsOptions{Logger: log}))
 	state := must[*embedded.State](t)(embedded.OpenState(filepath.Join(dir, "state.db"), embedded.StateOptions{Logger: log, Registerer: reg}))
 	series := must[*embedded.SeriesStore](t)(embedded.OpenSeries(dir, embedded.SeriesOptions{Logger: log, Registerer: reg}))
+	b.alerts = openAlarms(t, dir)
 	buf := must[*buffer.Log](t)(buffer.Open(buffer.Options{
 		Path: filepath.Join(dir, "buffer.db"), Logger: log, Registerer: reg,
 		Fatal: func(err error) { t.Errorf("log: %v", err) },
@@ -116,6 +119,7 @@ func newBox(t testing.TB, change ...func(*Options)) *box {
 		Sender: newTestSender(t, netip.MustParsePrefix("127.0.0.0/8")),
 		Page:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the page") }),
 	}
+	b.withAlarms(&o)
 	for _, c := range change {
 		c(&o)
 	}
@@ -154,7 +158,7 @@ func newBox(t testing.TB, change ...func(*Options)) *box {
 		if err := <-ran; err != nil && !errors.Is(err, context.Canceled) {
 			t.Errorf("pipeline: %v", err)
 		}
-		for _, err := range []error{buf.Close(), series.Close(), state.Close(), b.kept.Close(), b.audit.Close(), b.catalog.Close(), os.RemoveAll(sockDir)} {
+		for _, err := range []error{buf.Close(), series.Close(), state.Close(), b.alerts.Close(), b.kept.Close(), b.audit.Close(), b.catalog.Close(), os.RemoveAll(sockDir)} {
 			if err != nil {
 				t.Errorf("close: %v", err)
 			}

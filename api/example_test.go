@@ -28,6 +28,10 @@ import (
 func TestExamples(t *testing.T) {
 	b := newBox(t, withBoxParts)
 	must[client.Organization](t)(b.local.CreateOrganization(t.Context(), client.NewOrganization{ID: "empty", Name: "Empty"}))
+	fires := alarm("acme", "d1", 0)
+	dead := told(fires, "ch-0123456789abcdef", store.NotificationDead)
+	dead.LastError = "410 Gone"
+	b.keep(t, []store.AlertEvent{fires}, dead)
 	token, said := "", answers{}
 	all := must[[]example](t)(parseExamples())
 	exampled := map[string]bool{}
@@ -238,6 +242,7 @@ var (
 	secretField = regexp.MustCompile(`"(secret|accessToken|refreshToken|key)":"[^"(]*"`)
 	keyText     = regexp.MustCompile(`key-[0-9a-hjkmnp-tv-z]{16}`)
 	alarmText   = regexp.MustCompile(`\b(rule|ch)-[0-9a-hjkmnp-tv-z]{16}\b`)
+	silenceText = regexp.MustCompile(`\bsil-[0-9a-hjkmnp-tv-z]{16}\b`)
 	sessionText = regexp.MustCompile(`"id":"[0-9a-hjkmnp-tv-z]{20,}"`)
 	linkText    = regexp.MustCompile(`http://[^"#]*(#[a-z]+=)[^"]*`)
 	grantName   = regexp.MustCompile(`"name":"grant[^"]*"`)
@@ -252,6 +257,7 @@ func steady(t *testing.T, b []byte) json.RawMessage {
 	b = secretField.ReplaceAll(b, []byte(`"$1":"…"`))
 	b = keyText.ReplaceAll(b, []byte("key-0123456789abcdef"))
 	b = alarmText.ReplaceAll(b, []byte("$1-0123456789abcdef"))
+	b = silenceText.ReplaceAll(b, []byte("sil-0123456789abcdef"))
 	b = sessionText.ReplaceAll(b, []byte(`"id":"0123456789abcdefghjk"`))
 	b = linkText.ReplaceAll(b, []byte("https://box.example${1}…"))
 	b = grantName.ReplaceAll(b, []byte(`"name":"grant-…"`))

@@ -115,6 +115,12 @@ func trials() []trial {
 			OrgID: org, Name: fmt.Sprintf("%s-%d", org, w.made), Type: store.ChannelWebhook, URL: "https://127.0.0.1/" + org, Secret: "of " + org,
 		})).ID
 	}
+	event := func(w *world, org string) string { return w.alarms[org].ID }
+	message := func(w *world, org string) string { return told(w.alarms[org], "ch-"+org, "").ID }
+	silence := func(w *world, org string) string {
+		end := store.Time(time.Now().Add(time.Hour).UnixMilli())
+		return must[client.Silence](w.t)(w.b.local.CreateSilence(w.t.Context(), client.NewSilence{OrgID: org, Comment: "of " + org, EndsAt: &end})).ID
+	}
 	letter := func(w *world, org string) string { return w.letters[org] }
 	fresh := func(w *world, org string) string { w.made++; return fmt.Sprintf("%s-new-%d", org, w.made) }
 	const csv = "text/csv"
@@ -201,6 +207,23 @@ func trials() []trial {
 		{op: "test-channel", method: "POST", path: "/channels/{id}/test", is: anOrg, make: channel},
 		{op: "preview-channel", method: "POST", path: "/channels/{id}/preview", body: `{}`, is: anOrg, make: channel},
 		{op: "delete-channel", method: "DELETE", path: "/channels/{id}", is: anOrg, ok: 204, make: channel},
+		{op: "list-alert-events", method: "GET", path: "/alert-events", is: aList},
+		{op: "list-alert-events", method: "GET", path: "/alert-events?orgId={org}&state=firing", is: aList},
+		{op: "list-alert-events", method: "GET", path: "/alert-events?deviceId={id}", is: aList},
+		{op: "get-alert-event", method: "GET", path: "/alert-events/{id}", is: aDevice, make: event},
+		{op: "acknowledge-alert-event", method: "POST", path: "/alert-events/{id}/acknowledge", body: `{"comment":"x"}`, is: aDevice, make: event},
+		{op: "unacknowledge-alert-event", method: "POST", path: "/alert-events/{id}/unacknowledge", is: aDevice, make: event},
+		{op: "comment-alert-event", method: "POST", path: "/alert-events/{id}/comments", body: `{"text":"x"}`, is: aDevice, make: event},
+		{op: "list-silences", method: "GET", path: "/silences", is: aList},
+		{op: "list-silences", method: "GET", path: "/silences?orgId={org}", is: aList},
+		{op: "create-silence", method: "POST", path: "/silences", body: `{"orgId":"{org}","comment":"{id}","schedule":{"zone":"UTC"}}`, is: anOrg, ok: 201, make: fresh},
+		{op: "create-silence", method: "POST", path: "/silences", body: `{"orgId":"{org}","comment":"x","deviceIds":["{id}"],"schedule":{"zone":"UTC"}}`, is: anOrg, ok: 201},
+		{op: "get-silence", method: "GET", path: "/silences/{id}", is: anOrg, make: silence},
+		{op: "delete-silence", method: "DELETE", path: "/silences/{id}", is: anOrg, ok: 204, make: silence},
+		{op: "list-notifications", method: "GET", path: "/notifications", is: aList},
+		{op: "list-notifications", method: "GET", path: "/notifications?orgId={org}", is: aList},
+		{op: "get-notification", method: "GET", path: "/notifications/{id}", is: aDevice, make: message},
+		{op: "resend-notification", method: "POST", path: "/notifications/{id}/resend", is: aDevice, make: message},
 		{op: "list-dead-letters", method: "GET", path: "/dead-letters", is: aList},
 		{op: "list-dead-letters", method: "GET", path: "/dead-letters?orgId={org}", is: aList},
 		{op: "get-dead-letter", method: "GET", path: "/dead-letters/{id}", is: aDevice, make: letter},
@@ -226,10 +249,11 @@ type world struct {
 	b       *box
 	made    int
 	letters map[string]string // id of a dead letter, by organization
+	alarms  map[string]store.AlertEvent
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, b: newBox(t, withStatus), letters: map[string]string{}}
+	w := &world{t: t, b: newBox(t, withStatus), letters: map[string]string{}, alarms: map[string]store.AlertEvent{}}
 	ctx := t.Context()
 	for _, org := range []string{ownOrg, foreignOrg} {
 		must[client.Organization](t)(w.b.local.CreateOrganization(ctx, client.NewOrganization{ID: org, Name: "Org " + org}))
@@ -248,6 +272,10 @@ func newWorld(t *testing.T) *world {
 			t.Fatalf("%d dead letters of %s", len(l.Items), org)
 		}
 		w.letters[org] = l.Items[0].ID
+		w.alarms[org] = alarm(org, org+"-d1", len(org))
+		w.b.keep(t, []store.AlertEvent{w.alarms[org]}, told(w.alarms[org], "ch-"+org, store.NotificationDead))
+		silence := client.NewSilence{OrgID: org, Comment: "nights", Schedule: &store.Schedule{Zone: "UTC"}}
+		must[client.Silence](t)(w.b.local.CreateSilence(ctx, silence))
 	}
 	return w
 }
@@ -316,7 +344,7 @@ func (w *world) foreign() string {
 	everything := &caller{access: store.Everything()}
 	for _, path := range []string{
 		"/organizations/theirs", "/devices?orgId=theirs&ports=true&includeDeleted=true", "/users/theirs@example.org",
-		"/api-keys?orgId=theirs", "/alert-rules?orgId=theirs", "/channels?orgId=theirs", "/dead-letters?orgId=theirs", "/readings?deviceId=theirs-d1", "/ledger?by=hour&deviceId=theirs-d1",
+		"/api-keys?orgId=theirs", "/alert-rules?orgId=theirs", "/channels?orgId=theirs", "/dead-letters?orgId=theirs", "/alert-events?orgId=theirs", "/silences?orgId=theirs", "/notifications?orgId=theirs", "/readings?deviceId=theirs-d1", "/ledger?by=hour&deviceId=theirs-d1",
 	} {
 		status, body := w.as(everything, &trial{method: "GET", path: path}, "", "")
 		fmt.Fprintln(&out, path, status, body)

@@ -181,6 +181,9 @@ func (s *Server) routeOrganizations() {
 		Summary: "Delete an organization that has no devices", DefaultStatus: http.StatusNoContent,
 		Description: "Users and API keys must be gone too. Its alert rules and channels go with it.",
 	}, func(ctx context.Context, in *IDInput) (*none, error) {
-		return &none{}, s.admin.DeleteOrganization(ctx, in.ID)
+		if err := s.admin.DeleteOrganization(ctx, in.ID); err != nil {
+			return nil, err
+		}
+		return &none{}, s.forgetSilences(ctx, in.ID)
 	})
 }

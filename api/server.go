@@ -43,6 +43,13 @@ type Options struct {
 	// RateLimitAddress an address without a login; twice as many at once. 0: no limit.
 	RateLimit, RateLimitAddress int
 
+	// Alarms keeps episodes, silences and notifications. Episodes changes the
+	// first, and Resender sends the last again. What needs one that is nil answers
+	// 503.
+	Alarms   Alarms
+	Episodes Episodes
+	Resender Resender
+
 	// Presence answers what the broker last saw of a device; nil: nothing.
 	Presence func(uid uint32) store.Presence
 	// Status, Backup and Retention answer 503 while they are nil.
@@ -199,6 +206,9 @@ func (s *Server) routes() {
 	s.routeExports()
 	s.routeImports()
 	s.routeTelemetry()
+	s.routeAlertEvents()
+	s.routeSilences()
+	s.routeNotifications()
 	s.routeDeadLetters()
 	s.routeLedger()
 	s.routeAudit()

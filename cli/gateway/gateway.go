@@ -248,7 +248,7 @@ func (g *gateway) build(ctx context.Context) error {
 		return err
 	}
 	g.api, err = api.New(api.Options{
-		Admin: g.admin, Readings: g.files.series, Letters: g.files.state, Pipeline: g.flow, Live: g.hub,
+		Admin: g.admin, Readings: g.files.series, Letters: g.files.state, Alarms: g.files.alerts, Pipeline: g.flow, Live: g.hub,
 		Keys: keys, AccessTokenTTL: c.Auth.AccessTokenTTL, SessionTTL: c.Auth.SessionTTL, Version: g.o.Version,
 		SetupToken: g.setup, Address: g.address,
 		CORSOrigins: c.HTTP.CORSOrigins.All(), RateLimit: c.HTTP.RateLimit, RateLimitAddress: c.HTTP.RateLimitAddress,
