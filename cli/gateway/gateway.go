@@ -216,7 +216,7 @@ func (g *gateway) build(ctx context.Context) error {
 	}
 	g.admin = api.NewAdmin(api.AdminOptions{
 		Catalog: g.files.catalog, Audit: g.files.audit, Sessions: g.files.sessions, KeyUses: g.files.sessions, Registry: g.devices, Readings: g.files.series,
-		Between: g.flow.Between, Writable: g.writable, Alerts: g.alarms, CheckChannel: g.notify.Validate, CheckMessage: checkMessage,
+		Between: g.flow.Between, Writable: g.writable, Alerts: rulesAtWork{g.alarms, g.notify, g.files.catalog}, CheckChannel: g.notify.Validate, CheckMessage: checkMessage,
 		Disconnect:    func(device, reason string) { g.broker.Disconnect(device, reason) },
 		DisconnectKey: func(id, reason string) { g.broker.DisconnectKey(id, reason) },
 		Logger:        g.log,
@@ -248,11 +248,12 @@ func (g *gateway) build(ctx context.Context) error {
 		return err
 	}
 	g.api, err = api.New(api.Options{
-		Admin: g.admin, Readings: g.files.series, Letters: g.files.state, Alarms: g.files.alerts, Pipeline: g.flow, Live: g.hub,
+		Admin: g.admin, Readings: g.files.series, Letters: g.files.state, Pipeline: g.flow, Live: g.hub,
 		Keys: keys, AccessTokenTTL: c.Auth.AccessTokenTTL, SessionTTL: c.Auth.SessionTTL, Version: g.o.Version,
 		SetupToken: g.setup, Address: g.address,
 		CORSOrigins: c.HTTP.CORSOrigins.All(), RateLimit: c.HTTP.RateLimit, RateLimitAddress: c.HTTP.RateLimitAddress,
-		Presence: g.seen.get, Status: g.status, Backup: g.backup, Retention: g, Sender: sender{g.notify}, Ready: g.ready,
+		Presence: g.seen.get, Status: g.status, Backup: g.backup, Retention: g, Sender: sender{g.notify},
+		Alarms: alarmRecords{g.files.alerts, g.alarms}, Episodes: g.alarms, Resender: g.notify, Ready: g.ready,
 		Metrics: promhttp.HandlerFor(g.reg, promhttp.HandlerOpts{}), Page: web.Handler(),
 		Logger: g.log, Registerer: g.reg,
 	})

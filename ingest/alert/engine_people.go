@@ -13,35 +13,26 @@ const (
 	maxComments = 100
 )
 
-// Acknowledge notes who has taken an episode on: nobody is told again that it
-// fires, and it does not escalate. It is durable on return. ErrConflict when it
-// is over, or somebody has acknowledged it.
+// Acknowledge notes who has taken an episode on, in place of whoever did before:
+// nobody is told again that it fires, and it does not escalate. One that is over
+// can be acknowledged too. It is durable on return.
 func (e *Engine) Acknowledge(ctx context.Context, id, by, comment string) (store.AlertEvent, error) {
 	return e.change(ctx, id, comment, func(w *watched, ev *store.AlertEvent) error {
-		switch {
-		case ev.Acknowledged != nil:
-			return store.Conflict("alert event", id, "%s has acknowledged it at %s", ev.Acknowledged.By, ev.Acknowledged.At)
-		case w == nil || !ev.Open():
-			return store.Conflict("alert event", id, "it is over; a comment can be added")
-		}
+		first := ev.Acknowledged == nil
 		ev.Acknowledged = &store.Acknowledgement{By: by, At: e.wallClock(), Comment: comment}
-		e.pending.event(w)
-		if w.told.count > 0 {
+		e.pending.put(*ev)
+		if first && w != nil && ev.Open() && w.told.count > 0 {
 			e.tell(w, store.CauseAcknowledged)
 		}
 		return nil
 	})
 }
 
-// Unacknowledge takes it back. ErrConflict when nobody has acknowledged it, or
-// it is over.
-func (e *Engine) Unacknowledge(ctx context.Context, id string) (store.AlertEvent, error) {
-	return e.change(ctx, id, "", func(w *watched, ev *store.AlertEvent) error {
-		if ev.Acknowledged == nil || w == nil || !ev.Open() {
-			return store.Conflict("alert event", id, "nobody has acknowledged it, or it is over")
-		}
+// Unacknowledge takes it back. It is durable on return.
+func (e *Engine) Unacknowledge(ctx context.Context, id, _ string) (store.AlertEvent, error) {
+	return e.change(ctx, id, "", func(_ *watched, ev *store.AlertEvent) error {
 		ev.Acknowledged = nil
-		e.pending.event(w)
+		e.pending.put(*ev)
 		return nil
 	})
 }
@@ -53,7 +44,7 @@ func (e *Engine) Comment(ctx context.Context, id, by, text string) (store.AlertE
 	}
 	return e.change(ctx, id, text, func(_ *watched, ev *store.AlertEvent) error {
 		if len(ev.Comments) >= maxComments {
-			return store.Conflict("alert event", id, "it has %d comments, which is the most", maxComments)
+			return store.Invalid("alert event", "text", "comes to %d others, which is the most", maxComments)
 		}
 		ev.Comments = append(ev.Comments[:len(ev.Comments):len(ev.Comments)], store.Comment{By: by, At: e.wallClock(), Text: text})
 		e.pending.put(*ev)
