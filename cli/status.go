@@ -72,7 +72,7 @@ func writer(d *client.DatabaseStatus) string {
 	}
 	line := d.Writer
 	if d.Behind > 0 {
-		line += fmt.Sprintf("; %d dead letters, audit entries and hours of the ledger are not copied yet", d.Behind)
+		line += fmt.Sprintf("; %d dead letters, audit entries, hours of the ledger and alarms are not copied yet", d.Behind)
 	}
 	return line
 }
