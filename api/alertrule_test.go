@@ -28,8 +28,9 @@ func (r *refreshes) tell(what string) error {
 	return r.err
 }
 
-func (r *refreshes) Refresh(context.Context) error                    { return r.tell("all") }
-func (r *refreshes) RefreshRule(_ context.Context, id string) error   { return r.tell("rule " + id) }
+func (r *refreshes) Refresh(context.Context) error                  { return r.tell("all") }
+func (r *refreshes) RefreshRule(_ context.Context, id string) error { return r.tell("rule " + id) }
+
 func (r *refreshes) RefreshDevice(_ context.Context, id string) error { return r.tell("device " + id) }
 func (r *refreshes) RefreshChannels(context.Context) error            { return r.tell("channels") }
 func (r *refreshes) option(o *Options)                                { o.Admin.o.Alerts = r }
@@ -163,7 +164,7 @@ func TestOrganizationBegins(t *testing.T) {
 	low := 1.0
 	must[client.Device](t)(b.local.CreateDevice(ctx, client.NewDevice{ID: "d1", OrgID: "acme", PortCount: 2}))
 	port := must[client.Port](t)(b.local.SetPort(ctx, "d1", 1, client.PortChange{Low: &low}))
-	if s := (store.Selection)(limits.Selection); !s.Matches(store.Device{ID: "d1", OrgID: "acme"}, store.Port{DeviceID: "d1", Number: port.Number}) {
+	if s := limits.Selection; !s.Matches(store.Device{ID: "d1", OrgID: "acme"}, store.Port{DeviceID: "d1", Number: port.Number}) {
 		t.Errorf("it does not watch %+v", port)
 	}
 	if err := b.local.DeleteDevice(ctx, "d1"); err != nil {

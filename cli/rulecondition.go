@@ -52,8 +52,16 @@ func addCondition(c *cobra.Command) *conditionFlags {
 // with the others of their line.
 func (f *conditionFlags) families() [][]string {
 	return [][]string{
-		{"above", "below"}, {"between"}, {"outside"}, {"limits"}, {"equals"}, {"changed"}, {"rise", "fall"},
-		{"silent-for", "silent-factor"}, {"deviation-sigmas", "deviation-distance"}, {"stuck-for"},
+		{"above", "below"},
+		{"between"},
+		{"outside"},
+		{"limits"},
+		{"equals"},
+		{"changed"},
+		{"rise", "fall"},
+		{"silent-for", "silent-factor"},
+		{"deviation-sigmas", "deviation-distance"},
+		{"stuck-for"},
 	}
 }
 

@@ -53,8 +53,14 @@ func (p *program) ruleSet() *cobra.Command {
 	c.Flags().BoolVar(&e.always, "always-active", false, "take the active hours away")
 	c.Flags().Uint64Var(&revision, "revision", 0, "fail when the rule is at another revision than this")
 	for _, pair := range [][]string{
-		{"all-devices", "device"}, {"all-devices", "tag"}, {"all-ports", "port"}, {"any-channel", "channel"},
-		{"always-active", "active-days"}, {"always-active", "active-from"}, {"always-active", "active-to"}, {"always-active", "zone"},
+		{"all-devices", "device"},
+		{"all-devices", "tag"},
+		{"all-ports", "port"},
+		{"any-channel", "channel"},
+		{"always-active", "active-days"},
+		{"always-active", "active-from"},
+		{"always-active", "active-to"},
+		{"always-active", "zone"},
 	} {
 		c.MarkFlagsMutuallyExclusive(pair...)
 	}

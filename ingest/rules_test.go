@@ -135,7 +135,7 @@ func TestAlarmsWhileAway(t *testing.T) {
 	}
 	waitFor := func(position uint64) {
 		t.Helper()
-		for deadline := time.Now().Add(time.Minute); b.rules.Position() < position; time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); b.rules.Position() < position; <-time.After(time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("the rules are at %d of %d", b.rules.Position(), position)
 			}

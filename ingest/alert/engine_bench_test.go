@@ -6,8 +6,9 @@ import (
 	"log/slog"
 	"path/filepath"
 	"testing"
-	"tidegate/store/embedded"
 	"time"
+
+	"tidegate/store/embedded"
 
 	"tidegate/ingest/alert"
 	"tidegate/store"

@@ -26,7 +26,6 @@ type world struct {
 	engine  *alert.Engine
 	log     []alert.Sample // what was received; its positions are 1, 2, …
 	now     int64
-	stop    func()
 
 	notified []store.Notification
 }

@@ -25,8 +25,13 @@ type snapshot struct {
 
 func newSnapshot() *snapshot {
 	return &snapshot{
-		map[string]organizationDoc{}, map[string]userDoc{}, map[string]deviceDoc{}, map[string]portDoc{},
-		map[string]apiKeyDoc{}, map[string]alertRuleDoc{}, map[string]channelDoc{},
+		map[string]organizationDoc{},
+		map[string]userDoc{},
+		map[string]deviceDoc{},
+		map[string]portDoc{},
+		map[string]apiKeyDoc{},
+		map[string]alertRuleDoc{},
+		map[string]channelDoc{},
 	}
 }
 
