@@ -162,7 +162,11 @@ func TestStatesThatAreNone(t *testing.T) {
 			t.Fatal("what could not be read has changed the watch")
 		}
 	}
-	var w Watch
+	// An episode to be joined goes with pending alone.
+	w := Watch{state: Firing, before: &past{}}
+	if err := w.UnmarshalBinary(w.AppendBinary(nil)); err == nil {
+		t.Error("a state that no watch is in was taken")
+	}
 	if err := w.UnmarshalBinary([]byte{version + 1}); err == nil || !strings.Contains(err.Error(), "written by a later one") {
 		t.Errorf("a later version: %v", err)
 	}

@@ -7,7 +7,7 @@ type Change struct {
 }
 
 // Any reports whether something happened.
-func (c *Change) Any() bool { return len(c.Steps) > 0 }
+func (c Change) Any() bool { return len(c.Steps) > 0 }
 
 func (c *Change) add(k StepKind, at int64, w *Watch) {
 	c.Steps = append(c.Steps, Step{Kind: k, At: at, Episode: w.Episode()})

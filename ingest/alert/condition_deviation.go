@@ -29,14 +29,14 @@ func (w *Watch) judgeDeviation(p *Plan, at int64, v float64) (bool, float64) {
 
 // learn adds a value to mean and variance, elapsed time constants after the one
 // before. In the beginning it is a plain mean, so that the first value weighs no
-// more than the others. Source: T. Finch, Incremental calculation of weighted
-// mean and variance, 2009.
+// more than the others. The conversions forbid fused multiply-adds. Source: T.
+// Finch, Incremental calculation of weighted mean and variance, 2009.
 func (m *memory) learn(v, elapsed float64) {
 	if m.count < math.MaxUint32 {
 		m.count++
 	}
 	weight := max(-math.Expm1(-elapsed), 1/float64(m.count))
 	d := v - m.mean
-	m.mean += weight * d
-	m.variance = (1 - weight) * (m.variance + weight*d*d)
+	m.mean += float64(weight * d)
+	m.variance = (1 - weight) * (m.variance + float64(weight*d*d))
 }

@@ -22,6 +22,22 @@
 //   - Its state is a versioned byte string. A watch that is stored and read back
 //     at any point goes on as if nothing had been.
 //
+// What the kinds that look back can and cannot say:
+//
+//   - A condition holds until a reading says otherwise: what is missing, late or
+//     bad contradicts nothing. So a For also passes while a port is silent.
+//   - rate over a Window measures from the newest reading that is a Window old,
+//     to a sixteenth of the Window, and says nothing before there is one.
+//   - deviation weighs readings with a time constant of Window, the outlying ones
+//     too, so that a step that lasts becomes the mean. It says nothing for a
+//     Window after the first reading and after a longer gap. A port that was flat
+//     deviates with any other value by infinitely many Sigmas: it needs Distance.
+//   - stuck compares with the value with which a run began. It takes readings at
+//     least once a Window.
+//   - no_data by cadence follows the median of the intervals, of receipt, at a
+//     twentieth for each. A port that sends bursts needs a SilentFor.
+//   - Of a clock that jumps over active hours the last 400 days are gone through.
+//
 // The times of readings: of kinds that judge values, at is min(ts, receivedAt),
 // and evaluate is false for a reading of bad quality and for one that is older
 // than max_alert_age. Of no_data, at is receivedAt, see Plan.ByReceipt: a device

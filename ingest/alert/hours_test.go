@@ -206,6 +206,7 @@ func TestQuiet(t *testing.T) {
 		{"before it, which begins within its hours", store.Silence{Schedule: night}, "2026-01-01T12:00", false, "2026-01-05T00:00"},
 		{"hours that it ends in", store.Silence{Schedule: &store.Schedule{Zone: "UTC", From: "08:00", To: "16:00"}, EndsAt: &end}, "2026-01-09T09:00", true, "2026-01-09T12:00"},
 		{"no hours before its end", store.Silence{Schedule: night, EndsAt: &end}, "2026-01-09T06:00", false, "never"},
+		{"hours that begin at its end", store.Silence{Schedule: &store.Schedule{Zone: "UTC", From: "12:00", To: "16:00"}, EndsAt: &end}, "2026-01-09T06:00", false, "never"},
 		{"before it, which begins outside of its hours", store.Silence{Schedule: &store.Schedule{Zone: "UTC", From: "08:00", To: "16:00"}}, "2026-01-01T12:00", false, "2026-01-05T08:00"},
 	} {
 		c.silence.StartsAt = store.Time(at("2026-01-05T00:00"))

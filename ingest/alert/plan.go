@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"hash/fnv"
 	"math"
-	"reflect"
 
 	"tidegate/store"
 )
@@ -188,27 +187,27 @@ func (p *Plan) setLevels(c store.Condition, l levels) {
 // long, and when, are as they were.
 func (p *Plan) Same(q *Plan) bool { return p.terms == q.terms }
 
-// Fingerprint is equal for plans that are Same, also from one start of the
+// Fingerprint is equal for plans that are Same, also from one version of the
 // program to the next, and all but surely different for others.
 func (p *Plan) Fingerprint() uint64 {
 	h := fnv.New64a()
-	var b [8]byte
-	put := func(n uint64) {
-		binary.BigEndian.PutUint64(b[:], n)
-		h.Write(b[:])
-	}
-	t := reflect.ValueOf(p.terms)
-	for i := range t.NumField() {
-		switch f := t.Field(i); {
-		case f.CanFloat():
-			put(math.Float64bits(f.Float()))
-		case f.CanInt():
-			put(uint64(f.Int()))
-		case f.CanUint():
-			put(f.Uint())
-		default:
-			h.Write([]byte(f.String()))
+	put := func(number int, bits uint64) {
+		if bits != 0 { // so that a field which is added changes nothing where it is not used
+			h.Write(binary.BigEndian.AppendUint64([]byte{byte(number)}, bits))
 		}
+	}
+	t := &p.terms
+	h.Write([]byte(p.condition.Kind))
+	h.Write([]byte(t.schedule))
+	// The order is for ever: what is added is added at the end.
+	for i, v := range []float64{
+		t.low, t.high, t.lowClear, t.highClear, t.value, t.rise, t.fall, t.riseClear, t.fallClear,
+		t.factor, t.sigmas, t.distance, t.hysteresis, t.tolerance,
+	} {
+		put(i, math.Float64bits(v+0)) // + 0: there is one zero
+	}
+	for i, v := range []int64{t.window, t.silentFor, t.lasting, t.keepFiring} {
+		put(128+i, uint64(v))
 	}
 	return h.Sum64()
 }

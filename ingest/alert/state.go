@@ -105,7 +105,7 @@ func (w *Watch) transit(p *Plan, o occurrence, c *Change) {
 // begin is where the condition begins to hold.
 func (w *Watch) begin(p *Plan, o occurrence, c *Change) {
 	fires := after(o.start, p.lasting)
-	if w.state == Resolved && p.joinWithin > 0 && w.end != byOthers && fires-w.resolvedAt <= p.joinWithin {
+	if w.state == Resolved && p.joinWithin > 0 && fires-w.resolvedAt <= p.joinWithin {
 		w.before = &past{record: w.record, end: w.end, flaps: w.flaps}
 	}
 	w.record = record{startedAt: o.start, worstAt: o.read, first: o.value, worst: o.worst, latest: o.value, severity: o.severity}
@@ -163,7 +163,7 @@ type ending uint8
 const (
 	byReadings ending = iota
 	byHours
-	byOthers // the rule: from here on nothing is joined
+	byRule
 	byDevice
 )
 
@@ -175,5 +175,5 @@ func endingOf(why store.AlertEnd) ending {
 			return ending(i)
 		}
 	}
-	return byOthers
+	return byRule
 }
