@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"context"
-	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -78,6 +77,9 @@ const (
 	testPatience = 5 * time.Second
 	testsAtOnce  = 2
 )
+
+// historyPage is how many readings are read at once.
+const historyPage = 20_000
 
 // alertTester runs tests; a few at once, because each takes a core.
 type alertTester struct {
@@ -205,8 +207,10 @@ func (t *alertTester) run(ctx context.Context, in AlertTest) (AlertTested, error
 // port tests one port and adds to out what came of it.
 func (t *alertTester) port(ctx context.Context, in AlertTest, p *testedPort, out *AlertTested) error {
 	o := alert.BacktestOptions{
-		Source: history{t.readings, store.Series{UID: p.device.UID, Port: p.port.Number}, p.port},
-		From:   in.From.UnixMilli(), To: in.To.UnixMilli(),
+		Source: &alert.History{
+			Readings: t.readings, Series: store.Series{UID: p.device.UID, Port: p.port.Number}, Port: p.port.Port, PageLength: historyPage,
+		},
+		From: in.From.UnixMilli(), To: in.To.UnixMilli(),
 	}
 	var of []int // rule of each plan
 	for i, plan := range p.plans {
@@ -244,33 +248,6 @@ func pastEpisode(p *testedPort, e *alert.PastEpisode) PastEpisode {
 		out.Curve = append(out.Curve, CurvePoint{store.Time(c.TS), c.Value})
 	}
 	return out
-}
-
-// history is what is stored of a port, calibrated as queries say it.
-type history struct {
-	readings store.Readings
-	series   store.Series
-	port     *ingest.Port
-}
-
-// historyPage is how many readings are asked for at once.
-const historyPage = 20_000
-
-// Page implements alert.Source.
-func (h history) Page(ctx context.Context, page []alert.PastReading, from, to int64) ([]alert.PastReading, error) {
-	rows, err := h.readings.Scan(ctx, store.Scan{Series: []store.Series{h.series}, From: from, To: to, Limit: historyPage})
-	if err != nil {
-		return nil, err
-	}
-	for i := range rows {
-		s := &rows[i].Sample
-		if v := h.port.CalibrationAt(s.TS).Apply(s.Raw); !math.IsInf(v, 0) && !math.IsNaN(v) {
-			page = append(page, alert.PastReading{TS: s.TS, Value: v, Quality: s.Quality})
-		} else {
-			page = append(page, alert.PastReading{TS: s.TS, Quality: store.Bad}) // beyond what a float says
-		}
-	}
-	return page, nil
 }
 
 func (s *Server) routeAlertTest() {
