@@ -164,7 +164,7 @@ func TestOrganizationBegins(t *testing.T) {
 	low := 1.0
 	must[client.Device](t)(b.local.CreateDevice(ctx, client.NewDevice{ID: "d1", OrgID: "acme", PortCount: 2}))
 	port := must[client.Port](t)(b.local.SetPort(ctx, "d1", 1, client.PortChange{Low: &low}))
-	if s := limits.Selection; !s.Matches(store.Device{ID: "d1", OrgID: "acme"}, store.Port{DeviceID: "d1", Number: port.Number}) {
+	if !limits.Selection.Matches(store.Device{ID: "d1", OrgID: "acme"}, store.Port{DeviceID: "d1", Number: port.Number}) {
 		t.Errorf("it does not watch %+v", port)
 	}
 	if err := b.local.DeleteDevice(ctx, "d1"); err != nil {
