@@ -135,6 +135,9 @@ func (a *Admin) checkAlertRule(r store.AlertRule) error {
 	if err := r.Validate(); err != nil {
 		return err
 	}
+	if r.Message == "" {
+		return nil
+	}
 	return a.o.CheckMessage(r.Message)
 }
 
