@@ -80,7 +80,7 @@ func withBoxParts(o *Options) {
 	o.Status = func(context.Context) (Status, error) {
 		return Status{
 			Ready: true, Version: "1.0.0", Store: "embedded", StartedAt: store.Time(exampleTime.UnixMilli()), PID: 4711, DataDir: "/var/lib/tidegate",
-			HTTP: "[::]:8080", MQTT: "[::]:1883", Log: LogStatus{Bytes: 1 << 20, MaxBytes: 1 << 30, DrainPerSecond: 250, ETASeconds: &eta},
+			HTTP: "[::]:8080", MQTT: "[::]:1883", Alarms: &AlarmStatus{Warning: 1}, Log: LogStatus{Bytes: 1 << 20, MaxBytes: 1 << 30, DrainPerSecond: 250, ETASeconds: &eta},
 			Ledger: store.Ledger{Received: 6, Stored: 6}, Connections: 12, Devices: 3, DiskFree: 20 << 30, DiskUsed: 4 << 20, DiskPerDay: 50 << 20, DiskDaysLeft: &left,
 		}, nil
 	}

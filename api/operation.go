@@ -24,6 +24,7 @@ type Status struct {
 	MQTT        string          `json:"mqtt" doc:"address that it listens on; empty: only with TLS"`
 	TLS         *TLSStatus      `json:"tls,omitempty" doc:"with a certificate only"`
 	Database    *DatabaseStatus `json:"database,omitempty" doc:"with MongoDB only"`
+	Alarms      *AlarmStatus    `json:"alarms,omitempty" doc:"that go on"`
 	Log         LogStatus       `json:"log"`
 	Ledger      store.Ledger    `json:"ledger"`
 	Connections int             `json:"connections" doc:"MQTT clients now"`
@@ -69,6 +70,14 @@ type RefusedReading struct {
 	At       store.Time `json:"at"`
 	Reason   string     `json:"reason" doc:"in the server's words"`
 	Document string     `json:"document" doc:"the reading, as JSON"`
+}
+
+// AlarmStatus is what goes on, and who has to hear of it yet.
+type AlarmStatus struct {
+	Info     int `json:"info"`
+	Warning  int `json:"warning"`
+	Critical int `json:"critical"`
+	Queued   int `json:"notificationsQueued" doc:"what channels are to be told yet"`
 }
 
 // LogStatus is how far the log is ahead of the store.

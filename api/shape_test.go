@@ -61,6 +61,7 @@ func TestClientShapes(t *testing.T) {
 		{RetentionMonth{}, client.RetentionMonth{}},
 		{Status{}, client.Status{}},
 		{LogStatus{}, client.LogStatus{}},
+		{AlarmStatus{}, client.AlarmStatus{}},
 		{LivePort{}, client.LivePort{}},
 		{Problem{}, client.Problem{}},
 	} {

@@ -39,10 +39,25 @@ func (p *program) statusVerb() *cobra.Command {
 		backlog := fmt.Sprintf("%d messages behind, %s of %s%s", s.Log.Depth, config.FormatSize(s.Log.Bytes>>10<<10), config.FormatSize(s.Log.MaxBytes), eta)
 		return p.object(s, field{"ready", s.Ready}, field{"version", s.Version}, field{"store", s.Store}, field{"database", database(s.Database)}, field{"writer", writer(s.Database)}, field{"startedAt", s.StartedAt},
 			field{"pid", s.PID}, field{"data", s.DataDir}, field{"http", s.HTTP}, field{"mqtt", s.MQTT}, field{"https", secure(s.TLS).HTTP}, field{"mqtts", secure(s.TLS).MQTT}, field{"certificate", certificate(s.TLS)}, field{"devices", s.Devices},
-			field{"connections", s.Connections}, field{"log", backlog}, field{"received", s.Ledger.Received}, field{"stored", s.Ledger.Stored},
+			field{"connections", s.Connections}, field{"alarms", alarmsOn(s.Alarms)}, field{"log", backlog}, field{"received", s.Ledger.Received}, field{"stored", s.Ledger.Stored},
 			field{"duplicate", s.Ledger.Duplicate}, field{"rejected", s.Ledger.Rejected}, field{"pending", s.Ledger.Pending},
 			field{"warnings", strings.Join(s.Warnings, "; ")})
 	})
+}
+
+// alarmsOn says which alarms go on.
+func alarmsOn(a *client.AlarmStatus) string {
+	if a == nil {
+		return ""
+	}
+	line := "none"
+	if a.Info+a.Warning+a.Critical > 0 {
+		line = fmt.Sprintf("%d critical, %d warning, %d info", a.Critical, a.Warning, a.Info)
+	}
+	if a.Queued > 0 {
+		line += fmt.Sprintf("; %d notifications wait", a.Queued)
+	}
+	return line
 }
 
 // secure answers the doors with TLS.

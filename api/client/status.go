@@ -23,6 +23,7 @@ type Status struct {
 	MQTT        string          `json:"mqtt"`
 	TLS         *TLSStatus      `json:"tls,omitempty"`      // nil: there is no certificate
 	Database    *DatabaseStatus `json:"database,omitempty"` // nil: the embedded store
+	Alarms      *AlarmStatus    `json:"alarms,omitempty"`   // that go on
 	Log         LogStatus       `json:"log"`
 	Ledger      store.Ledger    `json:"ledger"`
 	Connections int             `json:"connections"` // MQTT clients now
@@ -68,6 +69,14 @@ type RefusedReading struct {
 	At       store.Time `json:"at"`
 	Reason   string     `json:"reason"`   // in the server's words
 	Document string     `json:"document"` // the reading, as JSON
+}
+
+// AlarmStatus is what goes on, and who has to hear of it yet.
+type AlarmStatus struct {
+	Info     int `json:"info"`
+	Warning  int `json:"warning"`
+	Critical int `json:"critical"`
+	Queued   int `json:"notificationsQueued"`
 }
 
 // LogStatus is how far the log is ahead of the store.

@@ -44,6 +44,9 @@ func (g *gateway) status(ctx context.Context) (api.Status, error) {
 	if g.buf.Full() {
 		s.Warnings = append(s.Warnings, "the log is full: acks are withheld, and devices hold their messages. Free disk space, or see why the store does not take readings")
 	}
+	if s.Alarms, err = g.alarmsNow(ctx); err != nil {
+		return s, err
+	}
 	trouble := g.flow.Trouble()
 	if g.files.remote != nil {
 		s.Store = "mongo"
@@ -58,6 +61,19 @@ func (g *gateway) status(ctx context.Context) (api.Status, error) {
 		s.Warnings = append(s.Warnings, w)
 	}
 	return s, nil
+}
+
+// alarmsNow answers which alarms go on.
+func (g *gateway) alarmsNow(ctx context.Context) (*api.AlarmStatus, error) {
+	n, err := g.files.alerts.CountAlertEvents(ctx, "")
+	if err != nil {
+		return nil, fmt.Errorf("count alarms: %w", err)
+	}
+	queued, err := g.files.alerts.CountQueued(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("count notifications: %w", err)
+	}
+	return &api.AlarmStatus{Info: n[store.SeverityInfo], Warning: n[store.SeverityWarning], Critical: n[store.SeverityCritical], Queued: queued}, nil
 }
 
 // lastRefused is how many refused readings a status names.

@@ -75,6 +75,14 @@ func (a *Alerts) QueuedNotifications(ctx context.Context) (out []store.Notificat
 	return out, nil
 }
 
+// CountQueued answers how many notifications wait.
+func (a *Alerts) CountQueued(ctx context.Context) (n int, err error) {
+	err = a.read(ctx, func(tx *bbolt.Tx) error {
+		return tx.Bucket(queuedBucket).ForEach(func(_, _ []byte) error { n++; return nil })
+	})
+	return n, err
+}
+
 // notificationScan walks notifications from new to old, in whichever bucket has
 // the fewest of them that are not wanted.
 type notificationScan struct {

@@ -109,6 +109,9 @@ func TestAlertsVerify(t *testing.T) {
 	if n, err := a.Verify(ctx); err != nil || n != (AlertsCount{Watches: 1, Silences: 1, Events: 2, Open: 1, Notifications: 2, Queued: 1}) {
 		t.Fatalf("%+v, %v", n, err)
 	}
+	if n, err := a.CountQueued(ctx); err != nil || n != 1 {
+		t.Errorf("%d wait, %v", n, err)
+	}
 	undo := errors.New("undo")
 	for _, bucket := range alertsBuckets() {
 		if bytes.Equal(bucket, alertsMetaBucket) || bytes.Equal(bucket, watchBucket) {
