@@ -186,7 +186,36 @@ func (a *Admin) UpdateChannel(ctx context.Context, id string, ch ChannelChange) 
 	return newChannel(c), a.refreshChannels(ctx)
 }
 
+// keepsSecrets refuses another receiver that would get what was given for the
+// one before: whoever changes a channel need not know its secrets.
+func (ch ChannelChange) keepsSecrets(c *store.Channel) error {
+	if ch.URL == nil || receiver(*ch.URL) == receiver(c.URL) {
+		return nil
+	}
+	if c.Secret != "" && ch.Secret == nil {
+		return store.Invalid("channel", "secret", "was given for another receiver: give it again with the new url, or \"\" for none")
+	}
+	for name := range c.Headers {
+		if _, again := ch.Headers[name]; !again && !slices.Contains(ch.RemoveHeaders, name) {
+			return store.Invalid("channel", "headers", "%s was given for another receiver: give it again with the new url, or name it in removeHeaders", name)
+		}
+	}
+	return nil
+}
+
+// receiver answers whom a URL reaches; a text that is no URL is one of its own.
+func receiver(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return text
+	}
+	return u.Scheme + "://" + u.Host
+}
+
 func (ch ChannelChange) apply(c *store.Channel) error {
+	if err := ch.keepsSecrets(c); err != nil {
+		return err
+	}
 	set(&c.Name, ch.Name)
 	set(&c.Enabled, ch.Enabled)
 	set(&c.URL, ch.URL)

@@ -43,6 +43,38 @@ func (s testSender) PreviewChannel(c store.Channel) (ChannelPreview, error) {
 	return ChannelPreview{Subject: p.Subject, Text: p.Text, Body: p.Body}, err
 }
 
+// TestChannelSecretsStay: what was given for one receiver does not go to
+// another, by a change or by a preview of one.
+func TestChannelSecretsStay(t *testing.T) {
+	b := newBox(t)
+	ctx := t.Context()
+	must[client.Organization](t)(b.local.CreateOrganization(ctx, client.NewOrganization{ID: "acme", Name: "Acme"}))
+	c := must[client.Channel](t)(b.local.CreateChannel(ctx, client.NewChannel{
+		OrgID: "acme", Name: "ops", Type: store.ChannelWebhook, URL: "https://a.example/x", Secret: "hush", Headers: map[string]string{"X-Key": "hush"},
+	}))
+	elsewhere, path, none, again := "https://b.example/x", "https://a.example/y", "", "known"
+	for name, try := range map[string]struct {
+		ch client.ChannelChange
+		ok bool
+	}{
+		"another path":       {client.ChannelChange{URL: &path}, true},
+		"another host":       {client.ChannelChange{URL: &elsewhere}, false},
+		"without the header": {client.ChannelChange{URL: &elsewhere, Secret: &none}, false},
+		"without the secret": {client.ChannelChange{URL: &elsewhere, RemoveHeaders: []string{"X-Key"}}, false},
+		"both are given":     {client.ChannelChange{URL: &elsewhere, Secret: &again, Headers: map[string]string{"X-Key": "known"}}, true},
+		"and back with none": {client.ChannelChange{URL: &path, Secret: &none, RemoveHeaders: []string{"X-Key"}}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := must[client.Channel](t)(b.local.CreateChannel(ctx, client.NewChannel{
+				OrgID: "acme", Name: name, Type: store.ChannelWebhook, URL: c.URL, Secret: "hush", Headers: map[string]string{"X-Key": "hush"},
+			}))
+			if _, err := b.local.UpdateChannel(ctx, n.ID, try.ch); (err == nil) != try.ok {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
 // TestChannelTest: a test reaches the receiver and answers what it said, whether
 // the channel is enabled or not.
 func TestChannelTest(t *testing.T) {
