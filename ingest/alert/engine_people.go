@@ -131,8 +131,14 @@ func (e *Engine) SilencesChanged(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("load silences: %w", err)
 	}
+	e.mu.Lock()
+	now := e.now
+	e.mu.Unlock()
 	made := make([]silence, 0, len(list))
 	for _, s := range list {
+		if s.EndsAt != nil && int64(*s.EndsAt) <= now {
+			continue // it is over
+		}
 		q, err := NewQuiet(s)
 		if err != nil {
 			return fmt.Errorf("load silence %s: %w", s.ID, err)
