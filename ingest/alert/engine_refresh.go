@@ -16,25 +16,34 @@ import (
 type planned struct {
 	rule    *store.AlertRule
 	planner *Planner
-	message *Message
+	message *Message // its own; nil: the sentence of its condition
 }
 
-// planned makes a rule ready. Rules without a message of their own share that of
-// their kind.
+// planned makes a rule ready.
 func (e *Engine) planned(r store.AlertRule) *planned {
-	m := e.sentences[r.Condition.Kind]
-	if own := strings.TrimSpace(r.Message) != ""; own || m == nil {
-		var err error
-		if m, err = NewMessage(r); err != nil {
-			// What an older version took. The sentence of its kind says it too.
-			r.Message = ""
-			return e.planned(r)
-		}
-		if !own {
-			e.sentences[r.Condition.Kind] = m
+	n := &planned{rule: &r, planner: NewPlanner(r)}
+	if strings.TrimSpace(r.Message) != "" {
+		// One that is not valid is of an older version: the sentence of the
+		// condition says it too.
+		if m, err := NewMessage(r); err == nil {
+			n.message = m
 		}
 	}
-	return &planned{&r, NewPlanner(r), m}
+	return n
+}
+
+// sentence answers the message of rules that have none of their own, which share
+// it.
+func (e *Engine) sentence(k store.ConditionKind) *Message {
+	m := e.sentences[k]
+	if m == nil {
+		var err error
+		if m, err = NewMessage(store.AlertRule{Condition: store.Condition{Kind: k}}); err != nil {
+			panic(err) // the sentences are ours, and tested
+		}
+		e.sentences[k] = m
+	}
+	return m
 }
 
 // ruleBook has the enabled rules by what they choose.
@@ -118,7 +127,7 @@ func (e *Engine) Refresh(ctx context.Context) error {
 	}
 	next := map[watchKey]*watched{}
 	e.o.Devices.Each(func(d store.Device, ports []store.Port) {
-		book.of(&d, func(r *planned) { want(next, r, &d, ports) })
+		book.of(&d, func(r *planned) { e.want(next, r, &d, ports) })
 	})
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -143,13 +152,13 @@ func (e *Engine) RefreshRule(ctx context.Context, id string) error {
 	case len(r.Selection.DeviceIDs) > 0:
 		for _, device := range r.Selection.DeviceIDs {
 			if d, ports, ok := e.o.Devices.Device(device); ok && d.OrgID == r.OrgID {
-				want(next, n, &d, ports)
+				e.want(next, n, &d, ports)
 			}
 		}
 	default:
 		e.o.Devices.Each(func(d store.Device, ports []store.Port) {
 			if d.OrgID == r.OrgID {
-				want(next, n, &d, ports)
+				e.want(next, n, &d, ports)
 			}
 		})
 	}
@@ -174,7 +183,7 @@ func (e *Engine) RefreshDevice(_ context.Context, id string) error {
 	defer e.mu.Unlock()
 	next := map[watchKey]*watched{}
 	if ok {
-		e.rules.of(&d, func(r *planned) { want(next, r, &d, ports) })
+		e.rules.of(&d, func(r *planned) { e.want(next, r, &d, ports) })
 	}
 	e.replace(func(w *watched) bool { return w.port.device.ID == id }, next)
 	return nil
@@ -207,7 +216,7 @@ func (e *Engine) loadChannels(ctx context.Context) (map[string]store.Channel, er
 }
 
 // want adds the watches of a rule at a device's ports.
-func want(next map[watchKey]*watched, r *planned, d *store.Device, ports []store.Port) {
+func (e *Engine) want(next map[watchKey]*watched, r *planned, d *store.Device, ports []store.Port) {
 	if d.State != store.DeviceActive {
 		return
 	}
@@ -219,9 +228,13 @@ func want(next map[watchKey]*watched, r *planned, d *store.Device, ports []store
 		if !ok {
 			return
 		}
+		text := r.message
+		if text == nil {
+			text = e.sentence(r.rule.Condition.Kind)
+		}
 		k := watchKey{r.rule.ID, store.Series{UID: d.UID, Port: p.Number}}
 		next[k] = &watched{
-			key: k, rule: r.rule, text: r.message, plan: plan, heapIndex: -1,
+			key: k, rule: r.rule, text: text, plan: plan, heapIndex: -1,
 			port: port{device: d, name: p.Name, unit: p.Unit},
 		}
 	}

@@ -591,3 +591,18 @@ func TestEngineJoins(t *testing.T) {
 	w.send(99)
 	w.expect("another one", []any{len(w.events()), w.said()}, []any{2, []string{"firing ops"}})
 }
+
+// TestEngineSentence: a port that has a high alone is told to be above it, by
+// the rule of the ports' own limits.
+func TestEngineSentence(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	high := 80.0
+	noError(t, w.catalog.PutPort(ctx, store.Port{DeviceID: "d1", Number: 1, Name: "Temperature", Unit: "°C", High: &high}))
+	w.rule(func(r *store.AlertRule) { r.Condition = store.Condition{Kind: store.CondOutside} })
+	w.send(83.5)
+	w.expect("message", w.events()[0].Message, "d1 Temperature: 83.5 °C is above 80 °C")
+	w.now += minute
+	w.send(70)
+	w.expect("message", w.events()[0].Message, "d1 Temperature: no longer above 80 °C, after 1m; the highest was 83.5 °C")
+}

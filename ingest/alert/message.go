@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"math"
 	"strings"
 
 	"tidegate/ingest/template"
@@ -11,6 +12,8 @@ import (
 // a sentence for its kind. It does not change.
 type Message struct {
 	fires, resolved, closed *template.Template
+	// Outside of one level alone is above it, or below.
+	above, below *Message
 }
 
 // Facts are what a message is about.
@@ -31,7 +34,7 @@ func NewMessage(r store.AlertRule) (*Message, error) {
 		if err != nil {
 			return nil, store.Invalid("alert rule", "message", "%s", err)
 		}
-		return &Message{t, t, t}, nil
+		return &Message{fires: t, resolved: t, closed: t}, nil
 	}
 	m := &Message{}
 	s := sentences[conditions[r.Condition.Kind]]
@@ -45,11 +48,27 @@ func NewMessage(r store.AlertRule) (*Message, error) {
 		}
 		*part.to = t
 	}
+	if r.Condition.Kind == store.CondOutside {
+		for kind, to := range map[store.ConditionKind]**Message{store.CondAbove: &m.above, store.CondBelow: &m.below} {
+			var err error
+			if *to, err = NewMessage(store.AlertRule{Condition: store.Condition{Kind: kind}}); err != nil {
+				return nil, err
+			}
+		}
+	}
 	return m, nil
 }
 
 // Text answers the message of an episode as it stands.
 func (m *Message) Text(f Facts) string {
+	if m.above != nil {
+		switch low, high := f.Plan.Levels(); {
+		case math.IsInf(low, -1):
+			m = m.above
+		case math.IsInf(high, 1):
+			m = m.below
+		}
+	}
 	t := m.fires
 	if f.Event.State == store.AlertResolved {
 		if t = m.resolved; f.Event.End != store.EndCleared {

@@ -67,8 +67,8 @@ func TestDefaultSentences(t *testing.T) {
 		},
 		{
 			store.Condition{Kind: store.CondOutside, High: number(20)},
-			"Kiln 7 temperature: 90 °C is outside of up to 20 °C for 5m",
-			"Kiln 7 temperature: no longer outside of up to 20 °C, after 3h; the furthest was 93.1235 °C",
+			"Kiln 7 temperature: 90 °C is above 20 °C for 5m",
+			"Kiln 7 temperature: no longer above 20 °C, after 3h; the highest was 93.1235 °C",
 		},
 		{
 			store.Condition{Kind: store.CondBetween, Low: number(85), High: number(95)},

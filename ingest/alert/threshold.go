@@ -20,9 +20,9 @@ func (p *Plan) Threshold(unit string) string {
 	case outside, between:
 		switch {
 		case math.IsInf(p.low, -1):
-			return "up to " + numeral(p.high, unit)
+			return numeral(p.high, unit)
 		case math.IsInf(p.high, 1):
-			return numeral(p.low, unit) + " and up"
+			return numeral(p.low, unit)
 		}
 		return numeral(p.low, "") + " to " + numeral(p.high, unit)
 	case equals:
