@@ -235,6 +235,9 @@ func TestAlertEventsRefused(t *testing.T) {
 		{"zone", "POST", "/api/v1/silences", `{"orgId":"acme","comment":"x","schedule":{"zone":"Mars"}}`, 422, "zone"},
 		{"hours", "POST", "/api/v1/silences", `{"orgId":"acme","comment":"x","schedule":{"from":"7:30","to":"08:00","zone":"UTC"}}`, 422, "07:30"},
 		{"day", "POST", "/api/v1/silences", `{"orgId":"acme","comment":"x","schedule":{"days":["monday"],"zone":"UTC"}}`, 422, "days"},
+		{"a day that is none", "POST", "/api/v1/silences", `{"orgId":"acme","comment":"x","schedule":{"days":[{}],"zone":"UTC"}}`, 422, "days"},
+		{"a device that is none", "POST", "/api/v1/silences", `{"orgId":"acme","comment":"x","deviceIds":[[]],"schedule":{"zone":"UTC"}}`, 422, "deviceIds"},
+		{"a day twice", "POST", "/api/v1/silences", `{"orgId":"acme","comment":"x","schedule":{"days":["sat","sat"],"zone":"UTC"}}`, 422, "twice"},
 		{"absent silence", "DELETE", "/api/v1/silences/sil-1", "", 404, "not found"},
 	} {
 		kind := ""

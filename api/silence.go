@@ -27,7 +27,7 @@ type Silence struct {
 
 // SilenceHours are recurring hours.
 type SilenceHours struct {
-	Days []store.Weekday `json:"days,omitempty" enum:"mon,tue,wed,thu,fri,sat,sun" maxItems:"7" uniqueItems:"true" nullable:"false" doc:"absent: every day"`
+	Days []store.Weekday `json:"days,omitempty" enum:"mon,tue,wed,thu,fri,sat,sun" maxItems:"7" nullable:"false" doc:"absent: every day"`
 	From store.ClockTime `json:"from,omitempty" pattern:"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$" patternDescription:"a time of day such as 07:30" doc:"absent, and to too: the whole day" example:"22:00"`
 	To   store.ClockTime `json:"to,omitempty" pattern:"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$" patternDescription:"a time of day such as 07:30" doc:"before from: on the next day" example:"06:00"`
 	Zone string          `json:"zone" maxLength:"100" example:"Europe/Berlin"`
@@ -38,8 +38,8 @@ type SilenceHours struct {
 type NewSilence struct {
 	OrgID     string            `json:"orgId" pattern:"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$" patternDescription:"1 to 64 characters from A-Z a-z 0-9 . _ : - that begin with a letter or digit" example:"acme"`
 	Comment   string            `json:"comment" minLength:"1" maxLength:"2000" doc:"why" example:"the pump is serviced"`
-	DeviceIDs []string          `json:"deviceIds,omitempty" maxItems:"1000" uniqueItems:"true" pattern:"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$" patternDescription:"1 to 64 characters from A-Z a-z 0-9 . _ : - that begin with a letter or digit" nullable:"false" doc:"absent: all devices"`
-	RuleIDs   []string          `json:"ruleIds,omitempty" maxItems:"1000" uniqueItems:"true" pattern:"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$" patternDescription:"1 to 64 characters from A-Z a-z 0-9 . _ : - that begin with a letter or digit" nullable:"false" doc:"absent: all rules"`
+	DeviceIDs []string          `json:"deviceIds,omitempty" maxItems:"1000" pattern:"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$" patternDescription:"1 to 64 characters from A-Z a-z 0-9 . _ : - that begin with a letter or digit" nullable:"false" doc:"absent: all devices"`
+	RuleIDs   []string          `json:"ruleIds,omitempty" maxItems:"1000" pattern:"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$" patternDescription:"1 to 64 characters from A-Z a-z 0-9 . _ : - that begin with a letter or digit" nullable:"false" doc:"absent: all rules"`
 	Labels    map[string]string `json:"labels,omitempty" doc:"of rules, which carry all of them"`
 	StartsAt  *store.Time       `json:"startsAt,omitempty" doc:"absent: now"`
 	EndsAt    *store.Time       `json:"endsAt,omitempty" doc:"needed without schedule; absent: until it is deleted"`

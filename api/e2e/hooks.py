@@ -62,6 +62,7 @@ def before_call(context, case, kwargs):
 # refused is a fault of the description.
 RULES = (
     "is not a nextCursor of this",  # a cursor comes from an answer
+    "begin anew without one",
     "not both",
     "choose letters by ids or by a filter, or set all",
     "is later than to",
@@ -81,6 +82,10 @@ RULES = (
     "belongs to no organization",
     "needs an organization",
     "is above validMax",
+    "is needed, or recurring hours",  # an end of a silence
+    "is behind startsAt",
+    "says why, in",
+    "a name is as an id is",  # of a label
     "must be a finite number other than 0",
     "is empty or there twice",
     "id: must be 1 to 64 characters",  # neither an id nor a serial number
