@@ -116,7 +116,7 @@ func (a *Alerts) ListNotifications(ctx context.Context, f store.NotificationFilt
 			return nil, err
 		}
 		if high == nil {
-			return nil, store.Invalid("notification", "cursor", "%q is not there any more; begin anew without one", f.After)
+			return nil, store.Invalid("notification", "cursor", "is of one that is not there any more; begin anew without one")
 		}
 	}
 	scan.high = slices.Concat(scan.prefix, high)
