@@ -51,7 +51,7 @@ func inOrder[T cmp.Ordered](s []T) []T {
 	return slices.Sorted(slices.Values(s))
 }
 
-// AlertSchedule is when a rule is active; store.Schedule with words for readers.
+// AlertSchedule are recurring hours, of a rule or a silence; store.Schedule with words for readers.
 type AlertSchedule struct {
 	Days []store.Weekday `json:"days,omitempty" enum:"mon,tue,wed,thu,fri,sat,sun" maxItems:"7" nullable:"false" doc:"absent: every day"`
 	From store.ClockTime `json:"from,omitempty" pattern:"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$" patternDescription:"a time of day such as 07:30" doc:"absent, and to too: the whole day" example:"22:00"`

@@ -37,7 +37,6 @@ func TestClientShapes(t *testing.T) {
 		{AlertComment{}, client.AlertComment{}},
 		{Silence{}, client.Silence{}},
 		{NewSilence{}, client.NewSilence{}},
-		{SilenceHours{}, store.Schedule{}},
 		{Notification{}, client.Notification{}},
 		{Login{}, client.Login{}},
 		{Session{}, client.Session{}},

@@ -20,17 +20,9 @@ type Silence struct {
 	Labels    map[string]string `json:"labels,omitempty" doc:"of rules, which carry all of them"`
 	StartsAt  store.Time        `json:"startsAt"`
 	EndsAt    *store.Time       `json:"endsAt,omitempty" doc:"absent: until it is deleted"`
-	Schedule  *SilenceHours     `json:"schedule,omitempty" doc:"at these hours alone"`
+	Schedule  *AlertSchedule    `json:"schedule,omitempty" doc:"at these hours alone"`
 	CreatedBy string            `json:"createdBy" doc:"the actor, as the audit trail names it"`
 	CreatedAt store.Time        `json:"createdAt"`
-}
-
-// SilenceHours are recurring hours.
-type SilenceHours struct {
-	Days []store.Weekday `json:"days,omitempty" enum:"mon,tue,wed,thu,fri,sat,sun" maxItems:"7" nullable:"false" doc:"absent: every day"`
-	From store.ClockTime `json:"from,omitempty" pattern:"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$" patternDescription:"a time of day such as 07:30" doc:"absent, and to too: the whole day" example:"22:00"`
-	To   store.ClockTime `json:"to,omitempty" pattern:"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$" patternDescription:"a time of day such as 07:30" doc:"before from: on the next day" example:"06:00"`
-	Zone string          `json:"zone" maxLength:"100" example:"Europe/Berlin"`
 }
 
 // NewSilence is a silence to be made. Without devices, rules and labels it keeps
@@ -43,13 +35,13 @@ type NewSilence struct {
 	Labels    map[string]string `json:"labels,omitempty" doc:"of rules, which carry all of them"`
 	StartsAt  *store.Time       `json:"startsAt,omitempty" doc:"absent: now"`
 	EndsAt    *store.Time       `json:"endsAt,omitempty" doc:"needed without schedule; absent: until it is deleted"`
-	Schedule  *SilenceHours     `json:"schedule,omitempty" doc:"at these hours alone"`
+	Schedule  *AlertSchedule    `json:"schedule,omitempty" doc:"at these hours alone"`
 }
 
 func newSilence(s store.Silence) Silence {
 	return Silence{
 		ID: s.ID, OrgID: s.OrgID, Comment: s.Comment, DeviceIDs: s.DeviceIDs, RuleIDs: s.RuleIDs, Labels: s.Labels,
-		StartsAt: s.StartsAt, EndsAt: s.EndsAt, Schedule: (*SilenceHours)(s.Schedule), CreatedBy: s.CreatedBy, CreatedAt: s.CreatedAt,
+		StartsAt: s.StartsAt, EndsAt: s.EndsAt, Schedule: (*AlertSchedule)(s.Schedule), CreatedBy: s.CreatedBy, CreatedAt: s.CreatedAt,
 	}
 }
 

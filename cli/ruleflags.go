@@ -117,7 +117,7 @@ func (f *ruleFlags) schedule(was *store.Schedule) (*store.Schedule, error) {
 	}
 	if f.given("active-days") {
 		var err error
-		if s.Days, err = weekdays(f.days); err != nil {
+		if s.Days, err = weekdays("active-days", f.days); err != nil {
 			return nil, err
 		}
 	}
@@ -143,11 +143,11 @@ func (f *ruleFlags) schedule(was *store.Schedule) (*store.Schedule, error) {
 }
 
 // weekdays reads days and spans of days, which may go over the end of the week.
-func weekdays(texts []string) (days []store.Weekday, err error) {
+func weekdays(flag string, texts []string) (days []store.Weekday, err error) {
 	all := store.Weekdays()
 	index := func(day string) (int, error) {
 		d := store.Weekday(strings.ToLower(strings.TrimSpace(day)))
-		return slices.Index(all, d), oneOf("active-days", d, all)
+		return slices.Index(all, d), oneOf(flag, d, all)
 	}
 	for _, text := range texts {
 		first, last, span := strings.Cut(text, "-")

@@ -142,32 +142,8 @@ func (f *silenceFlags) silence(now time.Time) (client.NewSilence, error) {
 		n.Schedule.From, n.Schedule.To = store.ClockTime(from), store.ClockTime(to)
 	}
 	var err error
-	n.Schedule.Days, err = daysOf(f.days)
+	n.Schedule.Days, err = weekdays("days", f.days)
 	return n, err
-}
-
-// daysOf reads days of the week and spans of them.
-func daysOf(texts []string) (days []store.Weekday, err error) {
-	week := store.Weekdays()
-	for _, text := range texts {
-		first, last, span := strings.Cut(text, "-")
-		if !span {
-			last = first
-		}
-		i, j := slices.Index(week, store.Weekday(first)), slices.Index(week, store.Weekday(last))
-		if i < 0 || j < 0 {
-			return nil, usage("--days %q: write mon, tue, wed, thu, fri, sat, sun, or mon-fri", text)
-		}
-		for ; ; i = (i + 1) % len(week) {
-			if !slices.Contains(days, week[i]) {
-				days = append(days, week[i])
-			}
-			if i == j {
-				break
-			}
-		}
-	}
-	return days, nil
 }
 
 func (p *program) silenceAdd() *cobra.Command {
