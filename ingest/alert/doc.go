@@ -3,6 +3,8 @@
 // A Watch is one rule at one port: a state machine that takes readings and
 // deadlines and answers what happened. A Plan is the rule made ready for that
 // port. Backtest runs the same Watch over stored history.
+// Engine is all watches of the box: it follows the log, lets deadlines pass, and
+// keeps what happens.
 //
 // A watch guarantees:
 //
@@ -42,4 +44,28 @@
 // and evaluate is false for a reading of bad quality and for one that is older
 // than max_alert_age. Of no_data, at is receivedAt, see Plan.ByReceipt: a device
 // whose clock is slow, or that sends what it gathered, is not silent.
+//
+// An engine guarantees:
+//
+//   - Once. Each watch is durable with the log position that it has seen, in the
+//     transaction of the episodes and notifications that came of it. After any
+//     crash the log is evaluated again from the last flush on, and makes the same
+//     episodes and notifications, none twice. A step that was not durable yet
+//     was told to nobody.
+//   - In the order of the log, and each record before the clock goes beyond its
+//     receipt: a deadline passes by the wall clock once all that was received
+//     before it has been evaluated.
+//   - Readings wait for nobody but a commit that is far behind. Evaluating one
+//     costs a lookup and its watches.
+//   - At most one episode of a rule and port goes on. One whose rule is changed
+//     in what it looks for, or whose port is gone, ends.
+//   - A change of rules, channels, devices, ports or silences holds from the next
+//     reading on.
+//   - Whom an episode concerns is decided with its step: of rule, channels and
+//     silences as they are then.
+//
+// Bounds: memory is that of the watches and of episodes that go on. While
+// notifications that are not durable are beyond a number, Evaluate waits, and
+// acks are paced; while they cannot be made durable at all the log is not
+// trimmed, and its limit holds.
 package alert
