@@ -15,13 +15,13 @@ import (
 // Engine.refreshing.
 type planned struct {
 	rule    *store.AlertRule
-	planner *Planner
+	planner *Planner // during a refresh; nil: it has not been needed
 	message *Message // its own; nil: the sentence of its condition
 }
 
 // planned makes a rule ready.
 func (e *Engine) planned(r store.AlertRule) *planned {
-	n := &planned{rule: &r, planner: NewPlanner(r)}
+	n := &planned{rule: &r}
 	if strings.TrimSpace(r.Message) != "" {
 		// One that is not valid is of an older version: the sentence of the
 		// condition says it too.
@@ -129,6 +129,9 @@ func (e *Engine) Refresh(ctx context.Context) error {
 	e.o.Devices.Each(func(d store.Device, ports []store.Port) {
 		book.of(&d, func(r *planned) { e.want(next, r, &d, ports) })
 	})
+	for _, r := range book.byID {
+		r.planner = nil
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.rules, e.channels = book, channels
@@ -162,6 +165,7 @@ func (e *Engine) RefreshRule(ctx context.Context, id string) error {
 			}
 		})
 	}
+	n.planner = nil
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if gone {
@@ -183,7 +187,10 @@ func (e *Engine) RefreshDevice(_ context.Context, id string) error {
 	defer e.mu.Unlock()
 	next := map[watchKey]*watched{}
 	if ok {
-		e.rules.of(&d, func(r *planned) { e.want(next, r, &d, ports) })
+		e.rules.of(&d, func(r *planned) {
+			e.want(next, r, &d, ports)
+			r.planner = nil
+		})
 	}
 	e.replace(func(w *watched) bool { return w.port.device.ID == id }, next)
 	return nil
@@ -223,6 +230,9 @@ func (e *Engine) want(next map[watchKey]*watched, r *planned, d *store.Device, p
 	add := func(p *store.Port) {
 		if !r.rule.Selection.Matches(*d, *p) {
 			return
+		}
+		if r.planner == nil {
+			r.planner = NewPlanner(*r.rule)
 		}
 		plan, ok := r.planner.Plan(*p)
 		if !ok {
