@@ -64,7 +64,7 @@ func (p *Pipeline) showAhead(ctx context.Context, reader *buffer.Reader, shown u
 		events = events[:0]
 		for i := range b.Items {
 			p.validOf(b.Items[i].Entry, b.Items[i].Record, d, func(m *Message, port *Port, s store.Sample) {
-				rules.add(m, b.Items[i].Seq, store.Series{UID: m.UID, Port: port.Number}, port, s)
+				rules.add(m, b.Items[i].Seq, store.Series{UID: m.UID, Port: port.Number}, port.CalibrationAt(s.TS), &s)
 				if watched {
 					events = append(events, readingEvent(m, port, s))
 				}

@@ -54,9 +54,9 @@ type rulesBatch struct {
 	receivedAt int64
 }
 
-func (b *rulesBatch) add(m *Message, seq uint64, series store.Series, port *Port, s store.Sample) {
+func (b *rulesBatch) add(m *Message, seq uint64, series store.Series, c *store.Calibration, s *store.Sample) {
 	b.samples = append(b.samples, alert.Sample{
-		Series: series, Seq: seq, TS: s.TS, ReceivedAt: m.ReceivedAt, Value: port.CalibrationAt(s.TS).Apply(s.Raw),
+		Series: series, Seq: seq, TS: s.TS, ReceivedAt: m.ReceivedAt, Value: c.Apply(s.Raw),
 		Quality: s.Quality, ClockUntrusted: m.ClockUntrusted, ServerTS: s.Flags&store.FlagServerTS != 0,
 	})
 	if !m.ClockUntrusted {
@@ -80,7 +80,7 @@ func (w *writer) evaluate() {
 		it, pl := &w.batch.Items[i], &w.place[i]
 		m := w.msgs[pl.msg].m
 		if pl.port != nil && m.replay == nil {
-			w.rules.add(m, it.Seq, it.Series, pl.port, it.Sample)
+			w.rules.add(m, it.Seq, it.Series, it.Calibration, &it.Sample)
 		}
 	}
 	w.rules.evaluate(r, w.batch.Through)
@@ -103,7 +103,7 @@ func (p *Pipeline) evaluateAgain(ctx context.Context) error {
 			return errPassed
 		}
 		p.validOf(nil, record, d, func(m *Message, port *Port, s store.Sample) {
-			rules.add(m, seq, store.Series{UID: m.UID, Port: port.Number}, port, s)
+			rules.add(m, seq, store.Series{UID: m.UID, Port: port.Number}, port.CalibrationAt(s.TS), &s)
 		})
 		if last = seq; len(rules.samples) >= sliceItems {
 			rules.evaluate(r, last)

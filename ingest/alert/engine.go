@@ -61,6 +61,7 @@ type Engine struct {
 
 	refreshing sync.Mutex                       // one refresh at a time
 	sentences  map[store.ConditionKind]*Message // under refreshing
+	plans      map[planKey]*Plan                // the same, since the last Refresh
 	committing sync.Mutex                       // one commit at a time
 	changing   sync.Mutex                       // one change by a person at a time
 
@@ -95,7 +96,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 		o.MaxAge = DefaultMaxAge
 	}
 	e := &Engine{
-		o: o, log: o.Logger, sentences: map[store.ConditionKind]*Message{},
+		o: o, log: o.Logger, sentences: map[store.ConditionKind]*Message{}, plans: map[planKey]*Plan{},
 		rules: newRuleBook(), watches: map[watchKey]*watched{}, bySeries: map[store.Series][]*watched{}, events: map[string]*watched{},
 		wake: make(chan struct{}, 1), tick: make(chan struct{}, 1),
 	}

@@ -49,7 +49,7 @@ func (h *dueHeap) moveFirst(w *watched, d int64) {
 func (h *dueHeap) put(w *watched, d int64) {
 	w.dueAt = d
 	if w.heapIndex >= 0 {
-		heap.Fix(&h.list, w.heapIndex)
+		heap.Fix(&h.list, int(w.heapIndex))
 		return
 	}
 	heap.Push(&h.list, w)
@@ -61,13 +61,13 @@ func (l dueList) Len() int           { return len(l) }
 func (l dueList) Less(i, j int) bool { return l[i].dueAt < l[j].dueAt }
 func (l dueList) Swap(i, j int) {
 	l[i], l[j] = l[j], l[i]
-	l[i].heapIndex, l[j].heapIndex = i, j
+	l[i].heapIndex, l[j].heapIndex = int32(i), int32(j)
 }
 
 // Push implements heap.Interface.
 func (l *dueList) Push(x any) {
 	w := x.(*watched)
-	w.heapIndex = len(*l)
+	w.heapIndex = int32(len(*l))
 	*l = append(*l, w)
 }
 

@@ -32,6 +32,22 @@ func (e *Engine) planned(r store.AlertRule) *planned {
 	return n
 }
 
+// planKey is all that a watch takes of a plan.
+type planKey struct {
+	terms
+	joinWithin int64
+}
+
+// shared answers the plan that others with the same terms have.
+func (e *Engine) shared(p *Plan) *Plan {
+	k := planKey{p.terms, p.joinWithin}
+	if of := e.plans[k]; of != nil {
+		return of
+	}
+	e.plans[k] = p
+	return p
+}
+
 // sentence answers the message of rules that have none of their own, which share
 // it.
 func (e *Engine) sentence(k store.ConditionKind) *Message {
@@ -122,6 +138,7 @@ func (e *Engine) Refresh(ctx context.Context) error {
 		return err
 	}
 	book := newRuleBook()
+	clear(e.plans)
 	for i := range rules {
 		book.put(e.planned(rules[i]))
 	}
@@ -238,6 +255,7 @@ func (e *Engine) want(next map[watchKey]*watched, r *planned, d *store.Device, p
 		if !ok {
 			return
 		}
+		plan = e.shared(plan)
 		text := r.message
 		if text == nil {
 			text = e.sentence(r.rule.Condition.Kind)

@@ -10,23 +10,22 @@ import (
 
 // watched is one rule at one port, with what the engine knows beside the watch.
 type watched struct {
+	// What each reading needs stands together.
+	plan      *Plan
+	skip      uint64 // log position that the watch has seen already, at a start
+	heard     int64  // time of the newest reading
+	dueAt     int64  // in the heap
+	heapIndex int32  // -1: not there
+	dirty     bool   // Observe has changed the watch since it was kept
+	gone      bool   // of no rule any more
+	watch     Watch
+
 	key   watchKey
 	rule  *store.AlertRule
 	text  *Message
-	plan  *Plan
-	watch Watch
 	port  port
-
-	heard int64  // time of the newest reading
-	skip  uint64 // log position that the watch has seen already, at a start
-
 	event *store.AlertEvent // the last episode, while it goes on or may be joined
 	told  telling
-
-	dueAt     int64 // in the heap
-	heapIndex int   // -1: not there
-	dirty     bool  // Observe has changed the watch since it was kept
-	gone      bool  // of no rule any more
 }
 
 // port is what an episode says of its port.
