@@ -27,8 +27,11 @@ import (
 
 // Options of a Server.
 type Options struct {
-	// Dir holds its data and its log. It must exist.
+	// Dir holds its data, and its log. It must exist.
 	Dir string
+	// Log is the file of its log; empty: mongod.log in Dir. A server whose disk is
+	// full can say so elsewhere only.
+	Log string
 	// Standalone: no replica set, and so no retryable writes. Otherwise it is a
 	// replica set of one.
 	Standalone bool
@@ -114,7 +117,12 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 func (s *Server) keyFile() string { return filepath.Join(s.o.Dir, "key") }
 
 // LogFile is what mongod says.
-func (s *Server) LogFile() string { return filepath.Join(s.o.Dir, "mongod.log") }
+func (s *Server) LogFile() string {
+	if s.o.Log != "" {
+		return s.o.Log
+	}
+	return filepath.Join(s.o.Dir, "mongod.log")
+}
 
 // Addr answers host:port; it stays the same over restarts.
 func (s *Server) Addr() string { return s.addr }

@@ -47,6 +47,7 @@ type Options struct {
 	Uninitiated bool
 	Args        []string // further arguments of mongod
 	Dir         string   // holds its data; empty: a folder of the test's own
+	Log         string   // file of its log; empty: in Dir
 }
 
 // Server is a mongod of a test's own. Access control is on. What fails ends the
@@ -64,7 +65,7 @@ func Start(t testing.TB, o Options) *Server {
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
 	}
-	m, err := mongod.Start(context.Background(), mongod.Options{Dir: o.Dir, Standalone: o.Kind == Standalone, Uninitiated: o.Uninitiated, Args: o.Args})
+	m, err := mongod.Start(context.Background(), mongod.Options{Dir: o.Dir, Log: o.Log, Standalone: o.Kind == Standalone, Uninitiated: o.Uninitiated, Args: o.Args})
 	if err != nil {
 		t.Fatalf("start mongod: %v", err)
 	}
