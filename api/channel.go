@@ -91,11 +91,20 @@ type channelAudit struct {
 
 func newChannel(c store.Channel) Channel {
 	return Channel{
-		ID: c.ID, OrgID: c.OrgID, Name: c.Name, Type: c.Type, Enabled: c.Enabled, Severities: c.Severities, URL: c.URL, Method: c.Method,
+		ID: c.ID, OrgID: c.OrgID, Name: c.Name, Type: c.Type, Enabled: c.Enabled, Severities: c.Severities, URL: shownURL(c), Method: c.Method,
 		HeaderNames: slices.Sorted(maps.Keys(c.Headers)), HasSecret: c.Secret != "", Provider: c.Provider, Body: c.Body, Subject: c.Subject,
 		Text: c.Text, To: c.To, From: c.From, RatePerHour: c.RatePerHour, ExpireAfter: c.ExpireAfter, DigestEvery: c.DigestEvery,
 		DigestOf: c.DigestOf, CreatedAt: at(c.CreatedAt), UpdatedAt: at(c.UpdatedAt),
 	}
+}
+
+// shownURL answers the address of c, of which Slack and Teams make a secret: who
+// knows the path may post. Of theirs the host alone is shown.
+func shownURL(c store.Channel) string {
+	if c.Type != store.ChannelSlack && c.Type != store.ChannelTeams || c.URL == "" {
+		return c.URL
+	}
+	return receiver(c.URL) + "/…"
 }
 
 // auditOfChannel shows which headers and which secret are new beside none.
@@ -127,6 +136,9 @@ func (a *Admin) checkChannel(c store.Channel) error {
 	// Answers and the trail show the address.
 	if u, err := url.Parse(c.URL); err == nil && u.User != nil {
 		return store.Invalid("channel", "url", "has a user in it, and is shown to others; give it as a header Authorization")
+	}
+	if c.URL != "" && c.URL == shownURL(c) && (c.Type == store.ChannelSlack || c.Type == store.ChannelTeams) {
+		return store.Invalid("channel", "url", "is what is shown of an address that is a secret; give the whole one")
 	}
 	return a.o.CheckChannel(c)
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -72,6 +73,32 @@ func TestChannelSecretsStay(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+// TestChannelAddressesThatAreSecrets: who knows the path of a Slack or Teams
+// webhook may post to it.
+func TestChannelAddressesThatAreSecrets(t *testing.T) {
+	b := newBox(t)
+	ctx := t.Context()
+	must[client.Organization](t)(b.local.CreateOrganization(ctx, client.NewOrganization{ID: "acme", Name: "Acme"}))
+	for _, kind := range []store.ChannelType{store.ChannelSlack, store.ChannelTeams} {
+		c := must[client.Channel](t)(b.local.CreateChannel(ctx, client.NewChannel{OrgID: "acme", Name: string(kind), Type: kind, URL: "https://hooks.example.org/services/hush?sig=hush"}))
+		again := must[client.Channel](t)(b.local.Channel(ctx, c.ID))
+		if c.URL != "https://hooks.example.org/…" || again.URL != c.URL {
+			t.Errorf("%s: %q, %q", kind, c.URL, again.URL)
+		}
+		if _, err := b.local.UpdateChannel(ctx, c.ID, client.ChannelChange{URL: &again.URL}); err == nil {
+			t.Errorf("%s: what is shown is taken for the address", kind)
+		}
+		kept := must[store.Channel](t)(b.catalog.Channel(ctx, c.ID))
+		if kept.URL != "https://hooks.example.org/services/hush?sig=hush" {
+			t.Errorf("%s: %q is kept", kind, kept.URL)
+		}
+	}
+	trail, err := json.Marshal(b.auditEntries(t))
+	if err != nil || !strings.Contains(string(trail), "channel.create") || strings.Contains(string(trail), "hush") {
+		t.Errorf("%v, %s", err, trail)
 	}
 }
 
