@@ -48,7 +48,7 @@ try {
     assert.equal(await page.locator('.operation').count(), ids.length);
     for (const id of ids) {
       await op(id).locator('summary').first().click();
-      await op(id).getByText('Problems').waitFor();
+      await op(id).getByRole('heading', { name: 'Problems', exact: true }).waitFor();
     }
     assert.match(await op('create-device').innerText(), /Needs write/);
     assert.match(await op('create-device').innerText(), /serialNumber/);
