@@ -113,6 +113,12 @@ RULES = (
     "leaves nothing between",
     "leave both out",
     "is not a channel of organization",
+    # What a channel's type demands, its templates and whom it may reach.
+    "channel url: ", "channel secret: ", "channel headers: ", "channel to: ", "channel from: ", "channel body: ", "channel subject: ",
+    "channel text: ", "channel method: ", "channel provider: ", "channel type: email needs a mail server",
+    "alert rule message: ",  # a placeholder that is not known
+    # Of a test: a rule, or the id of one, with a change only then; from before to.
+    "test rule: ", "test change: ", "test from: ", "test cursor: ",
     "removeHeaders",  # none of that name
     "has a user in it",  # an address
 )
