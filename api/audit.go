@@ -79,6 +79,11 @@ func (s *Server) listAudit(ctx context.Context, in *listAuditInput) (*answer[Lis
 		return nil, err
 	}
 	a, _ := actorFrom(ctx)
+	since, err := s.admin.seen(ctx).since(ctx)
+	if err != nil {
+		return nil, err
+	}
+	from = max(from, since)
 	wanted := func(e *store.AuditEntry) bool {
 		return (a.Access.Whole() || e.OrgID != "" && a.Access.SeesOrg(e.OrgID)) &&
 			int64(e.At) >= from && int64(e.At) < to && is(in.OrgID, e.OrgID) && is(in.Actor, e.Actor) &&

@@ -91,7 +91,11 @@ func (s *Server) routeDeadLetters() {
 			return nil, store.NotFound("dead letter", in.ID)
 		}
 		l, _, err := s.o.Letters.DeadLetter(ctx, id)
-		if err == nil && !s.admin.seen(ctx).letter(l) {
+		if err != nil {
+			return nil, err
+		}
+		sees, err := s.admin.seen(ctx).letter(ctx, l)
+		if err == nil && !sees {
 			err = store.NotFound("dead letter", in.ID)
 		}
 		return &answer[store.DeadLetter]{l}, err
@@ -139,9 +143,9 @@ func (s *Server) listLetters(ctx context.Context, in *listLettersInput) (*answer
 
 // seenLetters answers the letters of f that the actor sees.
 func (s *Server) seenLetters(ctx context.Context, f store.LetterFilter) ([]store.DeadLetter, error) {
-	f, any := s.admin.seen(ctx).letters(f)
+	f, any, err := s.admin.seen(ctx).letters(ctx, f)
 	if !any {
-		return nil, nil
+		return nil, err
 	}
 	letters, err := s.o.Letters.ListDeadLetters(ctx, f)
 	if err != nil {
@@ -160,11 +164,17 @@ func (s *Server) seenIDs(ctx context.Context, ids []store.LetterID) ([]store.Let
 	var out []store.LetterID
 	for _, id := range ids {
 		l, _, err := s.o.Letters.DeadLetter(ctx, id)
-		switch {
-		case errors.Is(err, store.ErrNotFound):
-		case err != nil:
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		sees := false
+		if err == nil {
+			sees, err = seen.letter(ctx, l)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("read dead letter %s: %w", id, err)
-		case seen.letter(l):
+		}
+		if sees {
 			out = append(out, id)
 		}
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 
 	"tidegate/ingest"
@@ -189,21 +190,38 @@ func (s scope) listChannels(ctx context.Context, f store.ChannelFilter) ([]store
 	return s.catalog.ListChannels(ctx, f)
 }
 
+// since answers from when on what bears the name of the actor's organization is
+// its own, in Unix ms: an organization of the same id may have been deleted
+// before, and dead letters and audit trail outlive it. For who sees the whole box
+// that is always.
+func (s scope) since(ctx context.Context) (int64, error) {
+	if s.access.Whole() || s.access.OrgID == "" {
+		return math.MinInt64, nil
+	}
+	o, err := s.catalog.Organization(ctx, s.access.OrgID)
+	return o.CreatedAt.UnixMilli(), err
+}
+
 // letters limits a filter of dead letters to those that are seen; false: none is.
-func (s scope) letters(f store.LetterFilter) (store.LetterFilter, bool) {
+func (s scope) letters(ctx context.Context, f store.LetterFilter) (store.LetterFilter, bool, error) {
 	if s.access.Whole() {
-		return f, true
+		return f, true, nil
 	}
 	if f.OrgID != "" && f.OrgID != s.access.OrgID || s.access.OrgID == "" && !s.access.AllOrgs {
-		return f, false
+		return f, false, nil
 	}
-	f.OrgID, f.Devices = s.access.OrgID, s.access.Devices
-	return f, true
+	since, err := s.since(ctx)
+	f.OrgID, f.Devices, f.From = s.access.OrgID, s.access.Devices, max(f.From, since)
+	return f, err == nil, err
 }
 
 // letter reports whether one dead letter is seen.
-func (s scope) letter(l store.DeadLetter) bool {
-	return s.access.Whole() || s.access.SeesDevice(l.OrgID, l.DeviceID)
+func (s scope) letter(ctx context.Context, l store.DeadLetter) (bool, error) {
+	if !s.access.Whole() && !s.access.SeesDevice(l.OrgID, l.DeviceID) {
+		return false, nil
+	}
+	since, err := s.since(ctx)
+	return err == nil && int64(l.ReceivedAt) >= since, err
 }
 
 // hours answers those of a ledger that are of a device, when one is given, and
