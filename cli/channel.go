@@ -142,38 +142,16 @@ func (p *program) channelLs() *cobra.Command {
 }
 
 func (p *program) channelGet() *cobra.Command {
-	var id, org string
-	c := verb("get", "Show a channel without its secrets", func(ctx context.Context, _ []string) error {
-		cl, err := p.connect()
-		if err != nil {
-			return err
-		}
-		ch, err := channels(cl, org).find(ctx, id)
-		if err != nil {
-			return err
-		}
+	return verbOn(p, "get", "Show a channel without its secrets", "the channel", channels, func(_ context.Context, _ *client.Client, ch client.Channel) error {
 		return p.object(ch, channelFields(ch)...)
 	})
-	subjectByName(c, &id, &org, "the channel")
-	return c
 }
 
 func (p *program) channelRm() *cobra.Command {
-	var id, org string
-	c := verb("rm", "Delete a channel that no rule names", func(ctx context.Context, _ []string) error {
-		cl, err := p.connect()
-		if err != nil {
-			return err
-		}
-		ch, err := channels(cl, org).find(ctx, id)
-		if err != nil {
-			return err
-		}
+	return verbOn(p, "rm", "Delete a channel that no rule names", "the channel", channels, func(ctx context.Context, cl *client.Client, ch client.Channel) error {
 		if err := cl.DeleteChannel(ctx, ch.ID); err != nil {
 			return err
 		}
 		return p.deleted(ch.ID)
 	})
-	subjectByName(c, &id, &org, "the channel")
-	return c
 }

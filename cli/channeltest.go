@@ -5,19 +5,12 @@ import (
 	"errors"
 
 	"github.com/spf13/cobra"
+
+	"tidegate/api/client"
 )
 
 func (p *program) channelTest() *cobra.Command {
-	var id, org string
-	c := verb("test", "Send a made-up alarm by a channel, and show what the receiver said", func(ctx context.Context, _ []string) error {
-		cl, err := p.connect()
-		if err != nil {
-			return err
-		}
-		ch, err := channels(cl, org).find(ctx, id)
-		if err != nil {
-			return err
-		}
+	return verbOn(p, "test", "Send a made-up alarm by a channel, and show what the receiver said", "the channel", channels, func(ctx context.Context, cl *client.Client, ch client.Channel) error {
 		out, err := cl.TestChannel(ctx, ch.ID)
 		if err != nil {
 			return err
@@ -30,27 +23,14 @@ func (p *program) channelTest() *cobra.Command {
 		}
 		return nil
 	})
-	subjectByName(c, &id, &org, "the channel")
-	return c
 }
 
 func (p *program) channelPreview() *cobra.Command {
-	var id, org string
-	c := verb("preview", "Show what a made-up alarm looks like by a channel", func(ctx context.Context, _ []string) error {
-		cl, err := p.connect()
-		if err != nil {
-			return err
-		}
-		ch, err := channels(cl, org).find(ctx, id)
-		if err != nil {
-			return err
-		}
+	return verbOn(p, "preview", "Show what a made-up alarm looks like by a channel", "the channel", channels, func(ctx context.Context, cl *client.Client, ch client.Channel) error {
 		out, err := cl.PreviewChannel(ctx, ch.ID)
 		if err != nil {
 			return err
 		}
 		return p.object(out, field{"subject", out.Subject}, field{"text", out.Text}, field{"body", out.Body})
 	})
-	subjectByName(c, &id, &org, "the channel")
-	return c
 }

@@ -92,3 +92,22 @@ func subjectByName(c *cobra.Command, id, org *string, what string) {
 	subject(c, id, "id", what+", by id or name")
 	c.Flags().StringVar(org, "org", "", "its organization, where several have one of that name")
 }
+
+// verbOn is a verb about one object that is called by id or by name; what is how
+// help calls it.
+func verbOn[T any](p *program, use, short, what string, of func(cl *client.Client, orgID string) called[T], run func(ctx context.Context, cl *client.Client, v T) error) *cobra.Command {
+	var id, org string
+	c := verb(use, short, func(ctx context.Context, _ []string) error {
+		cl, err := p.connect()
+		if err != nil {
+			return err
+		}
+		v, err := of(cl, org).find(ctx, id)
+		if err != nil {
+			return err
+		}
+		return run(ctx, cl, v)
+	})
+	subjectByName(c, &id, &org, what)
+	return c
+}

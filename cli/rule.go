@@ -191,38 +191,16 @@ func (p *program) ruleLs() *cobra.Command {
 }
 
 func (p *program) ruleGet() *cobra.Command {
-	var id, org string
-	c := verb("get", "Show an alert rule", func(ctx context.Context, _ []string) error {
-		cl, err := p.connect()
-		if err != nil {
-			return err
-		}
-		r, err := rules(cl, org).find(ctx, id)
-		if err != nil {
-			return err
-		}
+	return verbOn(p, "get", "Show an alert rule", "the rule", rules, func(_ context.Context, _ *client.Client, r client.AlertRule) error {
 		return p.object(r, ruleFields(r)...)
 	})
-	subjectByName(c, &id, &org, "the rule")
-	return c
 }
 
 func (p *program) ruleRm() *cobra.Command {
-	var id, org string
-	c := verb("rm", "Delete an alert rule; its open alarms end", func(ctx context.Context, _ []string) error {
-		cl, err := p.connect()
-		if err != nil {
-			return err
-		}
-		r, err := rules(cl, org).find(ctx, id)
-		if err != nil {
-			return err
-		}
+	return verbOn(p, "rm", "Delete an alert rule; its open alarms end", "the rule", rules, func(ctx context.Context, cl *client.Client, r client.AlertRule) error {
 		if err := cl.DeleteAlertRule(ctx, r.ID); err != nil {
 			return err
 		}
 		return p.deleted(r.ID)
 	})
-	subjectByName(c, &id, &org, "the rule")
-	return c
 }

@@ -5,17 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"tidegate/cli/bench"
 )
 
 // alarm is an episode as `events ls` shows it.
@@ -95,50 +91,18 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request) {
 // episodes are those of the readings that are stored, each once, and each
 // beginning and end was told once.
 func TestAlarmKill(t *testing.T) {
-	cycles := 6
-	if n, err := strconv.Atoi(os.Getenv("TIDEGATE_KILL_CYCLES")); err == nil {
-		cycles = n
-	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d, %d cycles", seed, cycles)
-	rng := rand.New(rand.NewPCG(seed, 2))
-
+	cycles, rng := killCycles(t, 6)
 	h := newHooks(t)
 	s := newServer(t, "TIDEGATE_NOTIFY_ALLOW=127.0.0.0/8", "TIDEGATE_ALERTS_MAX_AGE=24h", "TIDEGATE_STORE_FLUSH_INTERVAL=2s")
 	s.start()
 	s.tidegate("org", "add", "--id", "acme", "--name", "Acme")
 	s.tidegate("channel", "add", "--org", "acme", "--name", "ops", "--type", "webhook", "--url", h.URL, "--rate-per-hour", "100000")
-	const clients, ports, level = 2, 2, 225.0
-	l := &bench.Load{
-		Topic:    func(c int) string { return fmt.Sprintf("org/acme/device/k%d/telemetry", c) },
-		Readings: ports, InFlight: 50, Rate: 1500,
-		Start: time.Now().UTC().Add(-time.Hour).Truncate(time.Second), Step: 20 * time.Millisecond,
-		First: make([]int, clients),
-	}
-	for c := range clients {
-		id := "k" + strconv.Itoa(c)
-		s.tidegate("device", "add", "--org", "acme", "--id", id, "--secret", "secret-of-"+id, "--ports", strconv.Itoa(ports))
-		l.Clients = append(l.Clients, bench.Login{ClientID: "c", User: id, Password: "secret-of-" + id})
-	}
+	l := s.killedLoad(2, 2, time.Now().UTC().Add(-time.Hour).Truncate(time.Second))
+	l.InFlight, l.Rate = 50, 1500
+	const level = 225.0
 	s.tidegate("rule", "add", "--org", "acme", "--name", "hot", "--above", fmt.Sprint(level), "--channel", "ops")
-	acked := make([]int, clients)
-	l.Acked = func(c, message int) { acked[c] = message + 1 }
-	for range cycles {
-		ctx, cancel := context.WithCancel(context.Background())
-		ended := make(chan struct{})
-		l.Addr = s.mqtt
-		go func() {
-			defer close(ended)
-			_, _ = l.Run(ctx) // it ends with the server
-		}()
-		<-time.After(time.Duration(100+rng.IntN(1500)) * time.Millisecond)
-		s.kill()
-		cancel()
-		<-ended
-		copy(l.First, acked)
-		s.start()
-	}
-	l.Addr, l.Messages = s.mqtt, 300
+	acked := s.killUnder(l, cycles, func() time.Duration { return time.Duration(100+rng.IntN(1500)) * time.Millisecond })
+	l.Messages = 300
 	if _, err := l.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -21,50 +21,16 @@ import (
 // killed at random moments under a load with 1,000 messages in flight; what
 // was acked is in the store exactly once, and the ledger is exact.
 func TestKill(t *testing.T) {
-	cycles := 10
-	if n, err := strconv.Atoi(os.Getenv("TIDEGATE_KILL_CYCLES")); err == nil {
-		cycles = n
-	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d, %d cycles", seed, cycles)
-	rng := rand.New(rand.NewPCG(seed, 1))
-
+	cycles, rng := killCycles(t, 10)
 	// Small limits, so that flushes and trims happen between the kills too.
 	s := newServer(t, "TIDEGATE_STORE_FLUSH_SIZE=1MiB", "TIDEGATE_STORE_FLUSH_INTERVAL=1s")
 	s.start()
 	s.tidegate("org", "add", "--id", "acme", "--name", "Acme")
-	const clients, ports = 4, 3
-	l := &bench.Load{
-		Topic:    func(c int) string { return fmt.Sprintf("org/acme/device/k%d/telemetry", c) },
-		Readings: ports, InFlight: 250,
-		// Across the border of a month, so that batches span two files.
-		Start: time.Now().UTC().AddDate(0, 0, -25).Truncate(time.Hour), Step: 20 * time.Millisecond,
-		First: make([]int, clients),
-	}
-	for c := range clients {
-		id := "k" + strconv.Itoa(c)
-		s.tidegate("device", "add", "--org", "acme", "--id", id, "--secret", "secret-of-"+id, "--ports", strconv.Itoa(ports))
-		l.Clients = append(l.Clients, bench.Login{ClientID: "c", User: id, Password: "secret-of-" + id})
-	}
-	acked := make([]int, clients)
-	l.Acked = func(c, message int) { acked[c] = message + 1 }
-
-	for range cycles {
-		ctx, cancel := context.WithCancel(context.Background())
-		ended := make(chan struct{})
-		l.Addr = s.mqtt
-		go func() {
-			defer close(ended)
-			_, _ = l.Run(ctx) // it ends with the server
-		}()
-		<-time.After(time.Duration(100+rng.IntN(900)) * time.Millisecond)
-		s.kill()
-		cancel()
-		<-ended
-		copy(l.First, acked)
-		s.start()
-	}
-	l.Addr, l.Messages = s.mqtt, 500
+	// Across the border of a month, so that batches span two files.
+	l := s.killedLoad(4, 3, time.Now().UTC().AddDate(0, 0, -25).Truncate(time.Hour))
+	l.InFlight = 250
+	acked := s.killUnder(l, cycles, func() time.Duration { return time.Duration(100+rng.IntN(900)) * time.Millisecond })
+	l.Messages = 500
 	if _, err := l.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +52,59 @@ func TestKill(t *testing.T) {
 	if n := verifyStored(t, s, l, acked); n != stored {
 		t.Errorf("after a clean restart %d readings, before %d", n, stored)
 	}
+}
+
+// killCycles answers how often to kill, and by which dice.
+func killCycles(t *testing.T, cycles int) (int, *rand.Rand) {
+	t.Helper()
+	if n, err := strconv.Atoi(os.Getenv("TIDEGATE_KILL_CYCLES")); err == nil {
+		cycles = n
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d, %d cycles", seed, cycles)
+	return cycles, rand.New(rand.NewPCG(seed, 1))
+}
+
+// killedLoad makes devices k0, k1, … of acme and answers what they send: a
+// message each 20 ms from a time on.
+func (s *server) killedLoad(clients, ports int, from time.Time) *bench.Load {
+	s.t.Helper()
+	l := &bench.Load{
+		Topic:    func(c int) string { return fmt.Sprintf("org/acme/device/k%d/telemetry", c) },
+		Readings: ports, Start: from, Step: 20 * time.Millisecond, First: make([]int, clients),
+	}
+	for c := range clients {
+		id := "k" + strconv.Itoa(c)
+		s.tidegate("device", "add", "--org", "acme", "--id", id, "--secret", "secret-of-"+id, "--ports", strconv.Itoa(ports))
+		l.Clients = append(l.Clients, bench.Login{ClientID: "c", User: id, Password: "secret-of-" + id})
+	}
+	return l
+}
+
+// killUnder kills the server under a load, so often, and starts it again. It
+// answers how many messages of each client are acked, those that are sent later
+// too.
+func (s *server) killUnder(l *bench.Load, cycles int, pause func() time.Duration) (acked []int) {
+	s.t.Helper()
+	acked = make([]int, len(l.Clients))
+	l.Acked = func(c, message int) { acked[c] = message + 1 }
+	for range cycles {
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan struct{})
+		l.Addr = s.mqtt
+		go func() {
+			defer close(ended)
+			_, _ = l.Run(ctx) // it ends with the server
+		}()
+		<-time.After(pause())
+		s.kill()
+		cancel()
+		<-ended
+		copy(l.First, acked)
+		s.start()
+	}
+	l.Addr = s.mqtt
+	return acked
 }
 
 // sent judges readings by what a load has sent: every reading of an acked
