@@ -48,67 +48,41 @@ type portRef struct {
 func newToken() string { return rand.Text() }
 
 func docOfChange(c store.CatalogChange, revision int64, token string, at bson.DateTime) changeDoc {
-	d := changeDoc{
+	return changeDoc{
 		Revision: revision, Token: token, At: at,
+		Organizations: docsOf(c.Organizations, revision, docOfOrganization), Users: docsOf(c.Users, revision, docOfUser),
+		Devices: docsOf(c.Devices, revision, docOfDevice), Ports: docsOf(c.Ports, revision, docOfPort),
+		APIKeys: docsOf(c.APIKeys, revision, docOfAPIKey), AlertRules: docsOf(c.AlertRules, revision, docOfAlertRule),
+		Channels:          docsOf(c.Channels, revision, docOfChannel),
 		GoneOrganizations: c.GoneOrganizations, GoneUsers: c.GoneUsers, GoneAPIKeys: c.GoneAPIKeys,
 		GoneAlertRules: c.GoneAlertRules, GoneChannels: c.GoneChannels,
+		GonePorts: mapped(c.GonePorts, func(p store.PortID) portRef { return portRef{p.DeviceID, int32(p.Number)} }),
 	}
-	for _, o := range c.Organizations {
-		d.Organizations = append(d.Organizations, docOfOrganization(o, revision))
-	}
-	for _, u := range c.Users {
-		d.Users = append(d.Users, docOfUser(u, revision))
-	}
-	for _, v := range c.Devices {
-		d.Devices = append(d.Devices, docOfDevice(v, revision))
-	}
-	for _, p := range c.Ports {
-		d.Ports = append(d.Ports, docOfPort(p, revision))
-	}
-	for _, k := range c.APIKeys {
-		d.APIKeys = append(d.APIKeys, docOfAPIKey(k, revision))
-	}
-	for _, r := range c.AlertRules {
-		d.AlertRules = append(d.AlertRules, docOfAlertRule(r, revision))
-	}
-	for _, v := range c.Channels {
-		d.Channels = append(d.Channels, docOfChannel(v, revision))
-	}
-	for _, p := range c.GonePorts {
-		d.GonePorts = append(d.GonePorts, portRef{p.DeviceID, int32(p.Number)})
-	}
-	return d
 }
 
 // change answers what the copy shall follow.
 func (d *changeDoc) change() store.CatalogChange {
-	c := store.CatalogChange{
+	return store.CatalogChange{
+		Organizations: mapped(d.Organizations, organizationDoc.organization), Users: mapped(d.Users, userDoc.user),
+		Devices: mapped(d.Devices, deviceDoc.device), Ports: mapped(d.Ports, portDoc.port),
+		APIKeys: mapped(d.APIKeys, apiKeyDoc.apiKey), AlertRules: mapped(d.AlertRules, alertRuleDoc.alertRule),
+		Channels:          mapped(d.Channels, channelDoc.channel),
 		GoneOrganizations: d.GoneOrganizations, GoneUsers: d.GoneUsers, GoneAPIKeys: d.GoneAPIKeys,
 		GoneAlertRules: d.GoneAlertRules, GoneChannels: d.GoneChannels,
+		GonePorts: mapped(d.GonePorts, func(p portRef) store.PortID { return store.PortID{DeviceID: p.DeviceID, Number: uint16(p.Number)} }),
 	}
-	for _, o := range d.Organizations {
-		c.Organizations = append(c.Organizations, o.organization())
+}
+
+// mapped answers fn of each; nil of none.
+func mapped[S, T any](list []S, fn func(S) T) []T {
+	var out []T
+	for _, v := range list {
+		out = append(out, fn(v))
 	}
-	for _, u := range d.Users {
-		c.Users = append(c.Users, u.user())
-	}
-	for _, v := range d.Devices {
-		c.Devices = append(c.Devices, v.device())
-	}
-	for _, p := range d.Ports {
-		c.Ports = append(c.Ports, p.port())
-	}
-	for _, k := range d.APIKeys {
-		c.APIKeys = append(c.APIKeys, k.apiKey())
-	}
-	for _, r := range d.AlertRules {
-		c.AlertRules = append(c.AlertRules, r.alertRule())
-	}
-	for _, v := range d.Channels {
-		c.Channels = append(c.Channels, v.channel())
-	}
-	for _, p := range d.GonePorts {
-		c.GonePorts = append(c.GonePorts, store.PortID{DeviceID: p.DeviceID, Number: uint16(p.Number)})
-	}
-	return c
+	return out
+}
+
+// docsOf answers the documents of objects that a revision leaves behind.
+func docsOf[S, D any](list []S, revision int64, doc func(S, int64) D) []D {
+	return mapped(list, func(v S) D { return doc(v, revision) })
 }
