@@ -67,7 +67,7 @@ func runScripts(t *testing.T, dir string, prepare func(*testscript.Env)) {
 			return usePlainBinary(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serving": serving, "settled": settled, "publish": publish, "document": document, "exits": exits, "received": received, "database": databaseIs,
+			"serving": serving, "settled": settled, "publish": publish, "document": document, "exits": exits, "received": received, "database": databaseIs, "alarm": alarmIs,
 			"login": logIn, "enters": entersWith, "accept": acceptLink, "setup": setUp, "keyed": keyedBy,
 		},
 		RequireExplicitExec: true,
@@ -156,6 +156,26 @@ func received(ts *testscript.TestScript, _ bool, args []string) {
 	until(ts, "received", func(ctx context.Context) (bool, error) {
 		l, err := cl.Ledger(ctx)
 		return l.Received >= least, errors.Join(err, fmt.Errorf("ledger %+v", l))
+	})
+}
+
+// alarm STATE waits until the newest alarm is in a state and somebody is to be
+// told of it, and sets EVENT and NOTE to the ids of both.
+func alarmIs(ts *testscript.TestScript, _ bool, args []string) {
+	cl := dial(ts)
+	until(ts, "alarm", func(ctx context.Context) (bool, error) {
+		events, err := cl.AlertEvents(ctx, client.AlertEventQuery{Page: client.Page{Limit: 1}})
+		if err != nil || len(events.Items) == 0 {
+			return false, err
+		}
+		e := events.Items[0]
+		notes, err := cl.Notifications(ctx, client.NotificationQuery{EventID: e.ID})
+		if err != nil || len(notes.Items) == 0 {
+			return false, err
+		}
+		ts.Setenv("EVENT", e.ID)
+		ts.Setenv("NOTE", notes.Items[0].ID)
+		return string(e.State) == args[0], fmt.Errorf("alarm %+v", e)
 	})
 }
 
