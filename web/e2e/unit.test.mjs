@@ -1,10 +1,10 @@
 // The parts of the page that need no browser.
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
-import { age, bytes, count, decimals, exact, short, value } from '../static/format.js';
-import { Live } from '../static/live.js';
-import { align, Series } from '../static/series.js';
-import { exclusively } from '../static/turns.js';
+import { age, bytes, count, decimals, exact, short, value } from '../static/core/format.js';
+import { Live } from '../static/core/live.js';
+import { align, Series } from '../static/chart/series.js';
+import { exclusively } from '../static/core/turns.js';
 
 const plain = (s) => s.replaceAll('\u202f', ' ');
 
@@ -18,7 +18,7 @@ test('numbers', () => {
 });
 
 test('times', () => {
-  for (const [ms, want] of [[0, 'now'], [1_400, 'now'], [5_000, '5 s'], [89_000, '89 s'], [120_000, '2 min'], [5_400_000, '2 h'], [172_800_000, '2 d'], [-60_000, 'in 60 s']]) {
+  for (const [ms, want] of [[0, 'now'], [1_400, 'now'], [5_000, '5 s'], [89_000, '89 s'], [120_000, '2 min'], [5_400_000, '2 h'], [172_800_000, '2 d']]) {
     assert.equal(plain(age(ms)), want);
   }
   const text = exact(1_757_160_000_123);
@@ -73,27 +73,33 @@ function fakeSockets() {
   return { made, connect };
 }
 
+/** livePage answers a Live over fake sockets, and what it told. */
+function livePage() {
+  const { made, connect } = fakeSockets();
+  const states = [];
+  const live = new Live({ url: 'ws://x', token: () => 'T', connect, onState: (s, at) => states.push([s, at]) });
+  const last = () => made.at(-1);
+  const hear = (m) => last().onmessage({ data: JSON.stringify(m) });
+  return { live, made, states, last, hear };
+}
+
 test('the live connection comes back, later each time', () => {
   mock.timers.enable({ apis: ['setTimeout', 'Date'] });
   try {
-    const { made, connect } = fakeSockets();
-    const states = [];
+    const { live, made, states, last, hear } = livePage();
     const messages = [];
-    const live = new Live({
-      url: 'ws://x', token: () => 'T', subscription: { kinds: ['readings'], ports: [] }, connect,
-      onMessage: (m) => messages.push(m), onState: (s, at) => states.push([s, at]),
-    });
-    live.start();
-    made[0].onopen();
+    live.subscribe({ kinds: ['readings'], ports: [] }, (m) => messages.push(m));
+    last().onopen();
     assert.deepEqual(made[0].sent, [{ type: 'auth', token: 'T' }, { type: 'subscribe', id: 1, kinds: ['readings'], ports: [] }]);
-    made[0].onmessage({ data: '{"type":"subscribed","id":1}' });
-    made[0].onmessage({ data: '{"type":"readings","items":[]}' });
+    assert.equal(live.state, 'connecting');
+    hear({ type: 'subscribed', id: 1 });
+    hear({ type: 'readings', id: 1, items: [] });
     assert.equal(live.state, 'live');
     assert.equal(messages.length, 1);
 
     const waits = [];
     for (let i = 0; i < 8; i++) {
-      made.at(-1).onclose();
+      last().onclose();
       const [state, at] = states.at(-1);
       assert.equal(state, 'waiting');
       waits.push(at - Date.now());
@@ -103,9 +109,9 @@ test('the live connection comes back, later each time', () => {
     assert.ok(waits[0] >= 250 && waits[0] <= 500, String(waits));
     assert.ok(waits[7] >= 7_500 && waits[7] <= 15_000, String(waits));
 
-    made.at(-1).onmessage({ data: '{"type":"subscribed","id":1}' });
+    last().onopen();
     mock.timers.tick(6_000);
-    made.at(-1).onclose();
+    last().onclose();
     assert.ok(states.at(-1)[1] - Date.now() <= 500, 'a connection that held starts anew');
 
     live.again();
@@ -115,7 +121,45 @@ test('the live connection comes back, later each time', () => {
     live.stop();
     mock.timers.tick(60_000);
     assert.equal(made.length, n);
-    assert.ok(made.at(-1).closed);
+    assert.ok(last().closed);
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+test('each subscription asks for what it missed, and is told when that is gone', () => {
+  mock.timers.enable({ apis: ['setTimeout', 'Date'] });
+  try {
+    const { live, last, hear } = livePage();
+    const told = [];
+    const end = live.subscribe({ kinds: ['alerts'] }, (m) => told.push('a' + m.seq), () => told.push('a missed'));
+    last().onopen();
+    hear({ type: 'subscribed', id: 1, stream: 's', seq: 10 });
+    live.subscribe({ kinds: ['readings'] }, (m) => told.push('b' + m.seq), () => told.push('b missed'));
+    assert.deepEqual(last().sent.at(-1), { type: 'subscribe', id: 2, kinds: ['readings'] });
+    assert.equal(live.state, 'connecting');
+    hear({ type: 'subscribed', id: 2, stream: 's', seq: 12 });
+    assert.equal(live.state, 'live');
+    hear({ type: 'alert', id: 1, seq: 13 });
+    hear({ type: 'readings', id: 2, seq: 14, skipped: 3 });
+    hear({ type: 'readings', id: 9, seq: 15 });
+    assert.deepEqual(told.splice(0), ['a13', 'b14', 'b missed']);
+
+    last().onclose();
+    mock.timers.tick(1000);
+    last().onopen();
+    assert.deepEqual(last().sent.slice(1), [
+      { type: 'subscribe', id: 1, kinds: ['alerts'], stream: 's', after: 13 }, { type: 'subscribe', id: 2, kinds: ['readings'], stream: 's', after: 14 }]);
+    hear({ type: 'subscribed', id: 1, stream: 's', seq: 20, resumed: true });
+    hear({ type: 'alert', id: 1, seq: 17 });
+    hear({ type: 'subscribed', id: 2, stream: 't', seq: 1, resumed: false });
+    assert.deepEqual(told.splice(0), ['a17', 'b missed']);
+    assert.equal(live.state, 'live');
+
+    end();
+    assert.deepEqual(last().sent.at(-1), { type: 'unsubscribe', id: 1 });
+    hear({ type: 'alert', id: 1, seq: 18 });
+    assert.deepEqual(told, []);
   } finally {
     mock.timers.reset();
   }

@@ -1,17 +1,22 @@
-// The page: what stands where, and the keys.
+// The page: who may see it, and what stands around each place.
 import { render } from 'preact';
 import { useEffect } from 'preact/hooks';
-import { html } from './html.js';
-import { Device } from './device.js';
-import { Devices } from './devices.js';
-import { NoDevices } from './empty.js';
-import { Header } from './header.js';
-import { ByLink, Login } from './login.js';
-import { devices, start } from './pulse.js';
-import { Rejections } from './rejections.js';
-import { begin, session } from './session.js';
-import { deviceId, follow, narrow, showDevice } from './state.js';
-import { followLink, way } from './way.js';
+import { html } from './parts/html.js';
+import { Asked } from './parts/dialog.js';
+import { Downloads } from './parts/download.js';
+import { Notices } from './parts/notice.js';
+import { tick } from './core/clock.js';
+import { learn, me } from './core/me.js';
+import { follow } from './core/route.js';
+import { begin, session } from './core/session.js';
+import { followLink, way } from './core/way.js';
+import { speak, t } from './core/words.js';
+import { ByLink, Login } from './entry/login.js';
+import { Keys, listen } from './shell/keys.js';
+import { Nav } from './shell/nav.js';
+import { Place } from './shell/place.js';
+import { start } from './shell/pulse.js';
+import { Top } from './shell/top.js';
 
 function App() {
   if (way.value) return html`<${ByLink} key=${way.value.token} />`;
@@ -21,42 +26,22 @@ function App() {
 
 function Main() {
   useEffect(start, []);
-  const first = devices.value?.find((d) => d.online) || devices.value?.[0];
-  useEffect(() => {
-    if (!deviceId.value && first && !narrow.value) showDevice(first.id, false);
-  }, [first?.id, narrow.value]);
-  if (devices.value?.length === 0) {
-    return html`
-      <${Header} />
-      <main class="grid bare"><div class="stage"><${NoDevices} /><${Rejections} /></div></main>`;
-  }
+  if (!me.value) return html`<p class="hint pad" aria-busy="true">${t('loading')}</p>`;
   return html`
-    <${Header} />
-    <main class="grid ${deviceId.value ? 'has-device' : ''}">
-      <${Devices} />
-      <div class="stage">
-        <${Device} />
-        <${Rejections} />
-      </div>
-    </main>`;
-}
-
-/** @param {KeyboardEvent} e */
-function onKey(e) {
-  if (e.ctrlKey || e.metaKey || e.altKey || !session.value) return;
-  const typing = e.target instanceof HTMLInputElement || e.target instanceof HTMLSelectElement;
-  if (e.key === '/' && !typing) {
-    e.preventDefault();
-    document.getElementById('search')?.focus();
-  } else if (e.key >= '1' && e.key <= '9' && !typing) {
-    /** @type {HTMLElement | undefined} */ ([...document.querySelectorAll('.tile')][Number(e.key) - 1])?.click();
-  } else if (e.key === 'Escape' && narrow.value && deviceId.value) {
-    showDevice('');
-  }
+    <a class="skip" href="#main" onClick=${(/** @type {Event} */ e) => { e.preventDefault(); document.querySelector('main')?.focus(); }}>${t('skip')}</a>
+    <${Top} />
+    <div class="body">
+      <${Nav} />
+      <main id="main" tabIndex=${-1}><${Place} /></main>
+    </div>
+    <${Keys} /><${Asked} /><${Downloads} /><${Notices} />`;
 }
 
 followLink();
 begin();
+learn();
 follow();
-addEventListener('keydown', onKey);
+tick();
+listen();
+await speak();
 render(html`<${App} />`, /** @type {HTMLElement} */ (document.getElementById('app')));

@@ -1,0 +1,8 @@
+// admin
+import { html } from '../parts/html.js';
+import { Page } from '../parts/page.js';
+import { t } from '../core/words.js';
+
+export default function Administration() {
+  return html`<${Page} title=${t('nav.admin')} />`;
+}

@@ -1,0 +1,8 @@
+// alarms
+import { html } from '../parts/html.js';
+import { Page } from '../parts/page.js';
+import { t } from '../core/words.js';
+
+export default function Alarms() {
+  return html`<${Page} title=${t('nav.alarms')} />`;
+}
