@@ -194,19 +194,19 @@ func (c *decoder) object() bool {
 	if !hasReadings {
 		fault.reject(store.ReasonValueMissing, "readings is missing; "+expectedMessage)
 	}
-	if fault.reason != "" {
+	if fault.rejected() {
 		clear(c.d.items[start:])
 		c.d.items, c.total = c.d.items[:start], total
 		if c.full() {
 			c.total++
 		} else {
-			c.add().reject(fault.reason, fault.detail)
+			c.add().odd = fault.odd
 		}
 		return true
 	}
 	if ts.kind != tsAbsent {
 		for i := start; i < len(c.d.items); i++ {
-			if it := &c.d.items[i]; it.reason == "" && !it.hasTS {
+			if it := &c.d.items[i]; !it.rejected() && !it.hasTS {
 				it.time(&ts)
 			}
 		}

@@ -371,10 +371,10 @@ func checkDecode(t *testing.T, b []byte) {
 	}
 	for i, w := range want {
 		it := &d.items[i]
-		if it.reason != w.reason {
-			t.Fatalf("%q reading %d: %q %s, want %q", b, i, it.reason, it.detail, w.reason)
+		if it.verdict().reason != w.reason {
+			t.Fatalf("%q reading %d: %q %s, want %q", b, i, it.verdict().reason, it.verdict().detail, w.reason)
 		}
-		if it.reason != "" {
+		if it.rejected() {
 			continue
 		}
 		if math.Float64bits(it.value) != math.Float64bits(w.value) || it.quality != w.quality || it.hasTS != w.hasTS ||

@@ -12,8 +12,8 @@ import (
 
 // reject gives the reading a reason; the first one stays.
 func (it *item) reject(reason store.Reason, detail string) {
-	if it.reason == "" {
-		it.reason, it.detail = reason, detail
+	if !it.rejected() {
+		it.oddly().verdict = verdict{reason, detail}
 	}
 }
 
@@ -23,7 +23,8 @@ func (it *item) time(ts *timestamp) {
 	case tsKnown:
 		it.hasTS, it.ts = true, ts.ms
 	case tsLocal:
-		it.hasTS, it.zoneless = true, ts.local
+		it.hasTS = true
+		it.oddly().zoneless = ts.local
 	case tsInvalid:
 		it.hasTS = true
 		it.reject(store.ReasonTSInvalid, ts.detail)
@@ -96,7 +97,7 @@ func (c *decoder) reading() bool {
 		return false
 	}
 	if twice != "" {
-		it.reason, it.detail = store.ReasonMalformedJSON, fmt.Sprintf("the key %q stands twice in one reading", twice)
+		it.oddly().verdict = verdict{store.ReasonMalformedJSON, fmt.Sprintf("the key %q stands twice in one reading", twice)}
 		return true
 	}
 	if seen&keyPort == 0 {
@@ -106,11 +107,10 @@ func (c *decoder) reading() bool {
 		it.reject(store.ReasonValueMissing, `value is missing; expected {"port":1,"value":230.5}`)
 	}
 	it.value, it.quality = value.value, quality.quality
-	if value.reason != "" {
-		it.reject(value.reason, value.detail)
-	}
-	if quality.reason != "" {
-		it.reject(quality.reason, quality.detail)
+	for _, part := range []*item{&value, &quality} {
+		if part.rejected() {
+			it.reject(part.odd.reason, part.odd.detail)
+		}
 	}
 	it.time(&ts)
 	return true

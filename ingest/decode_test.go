@@ -83,8 +83,8 @@ func (d *decoded) lines() []string {
 		case it.hasPort:
 			s = "port " + it.portText()
 		}
-		if it.reason != "" {
-			out = append(out, fmt.Sprintf("%s %s: %s", s, it.reason, it.detail))
+		if it.rejected() {
+			out = append(out, fmt.Sprintf("%s %s: %s", s, it.odd.reason, it.odd.detail))
 			continue
 		}
 		s += " = " + strconv.FormatFloat(it.value, 'g', -1, 64)
@@ -92,8 +92,8 @@ func (d *decoded) lines() []string {
 			s += " " + it.quality.String()
 		}
 		switch {
-		case it.zoneless != "":
-			s += " at local " + it.zoneless
+		case it.zoneless() != "":
+			s += " at local " + it.zoneless()
 		case it.hasTS:
 			s += " at " + store.Time(it.ts).String()
 		}

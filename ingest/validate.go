@@ -24,8 +24,8 @@ type verdict struct {
 func validate(d *Device, m *Message, it *item) (port *Port, s store.Sample, v verdict) {
 	// A time of the reading's own that is at fault gives way to that of receipt.
 	useReceivedAt := m.replay != nil && m.replay.useReceivedAt
-	if it.reason != "" && !(it.reason == store.ReasonTSInvalid && useReceivedAt) {
-		return nil, s, verdict{it.reason, it.detail}
+	if it.rejected() && !(it.odd.reason == store.ReasonTSInvalid && useReceivedAt) {
+		return nil, s, it.verdict()
 	}
 	if d == nil || (d.State != store.DeviceActive && m.replay == nil && !m.AnyTime) {
 		return nil, s, unknownDevice(d, m)
@@ -74,17 +74,17 @@ func validate(d *Device, m *Message, it *item) (port *Port, s store.Sample, v ve
 func readingTime(d *Device, m *Message, it *item) (ts int64, has bool, v verdict) {
 	ts = it.ts
 	switch {
-	case it.reason == store.ReasonTSInvalid:
-		return 0, true, verdict{it.reason, it.detail}
+	case it.verdict().reason == store.ReasonTSInvalid:
+		return 0, true, it.verdict()
 	case !it.hasTS:
 		return 0, false, verdict{}
-	case it.zoneless != "":
+	case it.zoneless() != "":
 		zone, v := zoneOf(d, m, it)
 		if v.reason != "" {
 			return 0, true, v
 		}
 		var ok bool
-		if ts, ok = inZone(it.zoneless, zone); !ok {
+		if ts, ok = inZone(it.zoneless(), zone); !ok {
 			return 0, true, noSuchTime(it, zone)
 		}
 	}

@@ -94,7 +94,7 @@ func freePort(d *Device) string {
 
 func noZone(d *Device, it *item) verdict {
 	return verdict{store.ReasonTSInvalid, fmt.Sprintf("%s: no zone; add Z or an offset such as +02:00, or set the device's --assume-zone. Fix: tidegate device set --id %s --assume-zone Europe/Berlin, then %s",
-		excerpt([]byte(it.zoneless)), d.ID, replayOf(d.ID))}
+		excerpt([]byte(it.zoneless())), d.ID, replayOf(d.ID))}
 }
 
 func unknownZone(zone string) verdict {
@@ -102,7 +102,7 @@ func unknownZone(zone string) verdict {
 }
 
 func noSuchTime(it *item, zone *time.Location) verdict {
-	return verdict{store.ReasonTSInvalid, fmt.Sprintf("%s: not a time in zone %s", excerpt([]byte(it.zoneless)), zone)}
+	return verdict{store.ReasonTSInvalid, fmt.Sprintf("%s: not a time in zone %s", excerpt([]byte(it.zoneless())), zone)}
 }
 
 // clockNotSet is the year before which a time tells of a clock that was never

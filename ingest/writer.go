@@ -207,7 +207,7 @@ func (w *writer) judgeItem(j *judged, at int32, d *Device, it *item, index uint3
 	switch {
 	case v.reason == "":
 		series = store.Series{UID: d.UID, Port: port.Number}
-	case known && it.reason == "" && it.portName == "":
+	case known && !it.rejected() && it.portName == "":
 		// Accepted before the restart, and its port was taken away since.
 		series, sample = it.unregistered(j.m, d)
 	default:
@@ -235,10 +235,10 @@ func (it *item) unregistered(m *Message, d *Device) (store.Series, store.Sample)
 		s.Flags |= store.FlagClockUnsynced
 	}
 	zoned := false
-	if it.zoneless != "" && d != nil && d.Zone != nil {
-		s.TS, zoned = inZone(it.zoneless, d.Zone)
+	if it.zoneless() != "" && d != nil && d.Zone != nil {
+		s.TS, zoned = inZone(it.zoneless(), d.Zone)
 	}
-	if !it.hasTS || (it.zoneless != "" && !zoned) {
+	if !it.hasTS || (it.zoneless() != "" && !zoned) {
 		s.TS = m.ReceivedAt
 		s.Flags |= store.FlagServerTS
 	}

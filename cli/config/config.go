@@ -93,7 +93,7 @@ func Default() Config {
 	c.Log.Window = 8 << 20
 	c.Log.Unacked = 16 << 20
 	c.Store.FlushInterval = 10 * time.Minute
-	c.Store.FlushSize = 20 << 20
+	c.Store.FlushSize = 16 << 20
 	c.Store.SettleAfter = 10 * time.Minute
 	c.Mongo.FlushInterval = 10 * time.Second
 	c.Mongo.FlushSize = 16 << 20
