@@ -11,6 +11,9 @@
 //   - Every answer carries a content security policy that allows scripts,
 //     styles and connections of this origin only; the one inline script, the
 //     import map, is allowed by its hash, computed at start.
+//   - index.html names all modules that the page needs before it shows anything,
+//     so that they are fetched at once; each place's own are fetched when it is
+//     first shown.
 //   - A path without a dot that names no file answers index.html (the page
 //     finds its own way); one with a dot answers 404. Folders are not listed.
 //   - Answers are the same bytes for the same ETag; gzip and identity have

@@ -62,7 +62,11 @@ func newPage(files fs.FS) (*page, error) {
 	}
 	delete(bodies, "index.html")
 	root := "/static/" + hex.EncodeToString(all.Sum(nil)[:8]) + "/"
-	html := strings.ReplaceAll(string(index), "/static/", root)
+	whole, err := preload(string(index), bodies)
+	if err != nil {
+		return nil, err
+	}
+	html := strings.ReplaceAll(whole, "/static/", root)
 	policy, err := contentPolicy(html)
 	if err != nil {
 		return nil, err

@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"io"
 	"io/fs"
 	"net/http"
@@ -37,8 +36,6 @@ func body(t *testing.T, r *http.Response) string {
 	}
 	return string(b)
 }
-
-var importMapPattern = regexp.MustCompile(`(?s)<script type="importmap">(.*?)</script>`)
 
 func TestPolicyAllowsTheImportMapAndNothingElseInline(t *testing.T) {
 	r := get(t, "/")
@@ -183,62 +180,125 @@ func TestMethods(t *testing.T) {
 }
 
 var (
-	importPattern = regexp.MustCompile(`(?:\bfrom|\bimport)\s*["']([^"']+)["']`)
-	linkPattern   = regexp.MustCompile(`(?:href|src)="(/static/[^"]+)"`)
+	linkPattern = regexp.MustCompile(`(?:href|src)="(/static/[^"]+)"`)
 )
 
-// TestEveryImportIsThere follows the imports from app.js: each must be a file
-// that is served, and each file must be needed.
+// TestEveryImportIsThere follows the imports from app.js, also those of places
+// that are loaded later: each must be a file that is served, and each file must
+// be needed. What is fetched before the first place is seen has a budget.
 func TestEveryImportIsThere(t *testing.T) {
+	bodies, html := pageFiles(t)
+	m, err := newModules(html, bodies)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dynamic := regexp.MustCompile(`import\(['"` + "`" + `]([^'"` + "`" + `]+)['"` + "`" + `]\)`)
+	loaded := map[string]bool{"index.html": true}
+	var load func(entry string)
+	load = func(entry string) {
+		needed, err := m.closure(entry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range needed {
+			if loaded[name] {
+				continue
+			}
+			loaded[name] = true
+			for _, match := range dynamic.FindAllStringSubmatch(string(bodies[name]), -1) {
+				switch target := match[1]; {
+				case strings.Contains(target, "${"):
+					files, err := fs.Glob(static, path.Join("static", path.Dir(name), strings.ReplaceAll(target, "${next}", "*")))
+					if err != nil || len(files) < 2 {
+						t.Fatalf("%s imports %s: %v, %v", name, target, files, err)
+					}
+					for _, f := range files {
+						load(strings.TrimPrefix(f, "static/"))
+					}
+				case m.names[target] != "":
+					load(m.names[target])
+				default:
+					load(path.Join(path.Dir(name), target))
+				}
+			}
+		}
+	}
+	for _, match := range linkPattern.FindAllStringSubmatch(html, -1) {
+		if name := strings.TrimPrefix(match[1], "/static/"); path.Ext(name) != ".js" {
+			loaded[name] = true
+			if bodies[name] == nil {
+				t.Errorf("index.html asks for %s, which is not embedded", name)
+			}
+		}
+	}
+	load("app.js")
+	for name := range bodies {
+		if ext := path.Ext(name); !loaded[name] && ext != ".md" && ext != ".LICENSE" {
+			t.Errorf("%s is embedded and never loaded", name)
+		}
+	}
+
+	needed := map[string]bool{"index.html": true}
+	for _, entry := range []string{"app.js", "overview/overview.js"} {
+		names, err := m.closure(entry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			needed[name] = true
+		}
+	}
+	for _, match := range linkPattern.FindAllStringSubmatch(html, -1) {
+		needed[strings.TrimPrefix(match[1], "/static/")] = true
+	}
+	total := 0
+	for name := range needed {
+		total += gzipped(t, bodies[name])
+	}
+	t.Logf("first load: %d files, %d bytes compressed", len(needed), total)
+	if total > 150_000 {
+		t.Errorf("the first load weighs %d bytes compressed, want at most 150,000", total)
+	}
+}
+
+// pageFiles answers the embedded files by their path below static/, and the
+// text of index.html.
+func pageFiles(t *testing.T) (map[string][]byte, string) {
+	t.Helper()
+	bodies := map[string][]byte{}
+	err := fs.WalkDir(static, "static", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			bodies[strings.TrimPrefix(name, "static/")], err = fs.ReadFile(static, name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bodies, string(bodies["index.html"])
+}
+
+// TestPreload: a browser learns from index.html of every module that the page
+// needs, at the addresses at which they are served.
+func TestPreload(t *testing.T) {
 	p, err := newPage(static)
 	if err != nil {
 		t.Fatal(err)
 	}
-	html := string(p.index.body)
-	var importMap struct{ Imports map[string]string }
-	if err := json.Unmarshal([]byte(importMapPattern.FindStringSubmatch(html)[1]), &importMap); err != nil {
-		t.Fatal(err)
+	links := regexp.MustCompile(`<link rel="modulepreload" href="([^"]+)">`).FindAllStringSubmatch(string(p.index.body), -1)
+	if len(links) < 20 {
+		t.Errorf("%d modules are named", len(links))
 	}
-	loaded := map[string]bool{}
-	var load func(from, url string)
-	load = func(from, url string) {
-		if loaded[url] {
-			return
-		}
-		a, ok := p.assets[url]
-		if !ok {
-			t.Errorf("%s asks for %s, which is not embedded", from, url)
-			return
-		}
-		loaded[url] = true
-		if ext := path.Ext(url); ext != ".js" && ext != ".mjs" {
-			return
-		}
-		for _, m := range importPattern.FindAllStringSubmatch(string(a.body), -1) {
-			name := m[1]
-			if strings.HasPrefix(name, "./") || strings.HasPrefix(name, "../") {
-				load(url, path.Join(path.Dir(url), name))
-			} else if mapped, ok := importMap.Imports[name]; ok {
-				load(url, mapped)
-			} else {
-				t.Errorf("%s imports %q, which the import map lacks", url, name)
-			}
+	for _, l := range links {
+		if p.assets[l[1]] == nil {
+			t.Errorf("%s is named and not served", l[1])
 		}
 	}
-	for _, m := range linkPattern.FindAllStringSubmatch(html, -1) {
-		load("index.html", m[1])
-	}
-	total := gzipped(t, p.index.body)
-	for url := range loaded {
-		total += gzipped(t, p.assets[url].body)
-	}
-	t.Logf("first load: %d files, %d bytes compressed", len(loaded)+1, total)
-	if total > 150_000 {
-		t.Errorf("the first load weighs %d bytes compressed, want at most 150,000", total)
-	}
-	for url := range p.assets {
-		if ext := path.Ext(url); !loaded[url] && ext != ".md" && ext != ".LICENSE" {
-			t.Errorf("%s is embedded and never loaded", url)
+	for _, bad := range []string{"import { a } from './gone.js';", "import x from 'unknown';"} {
+		bodies, html := pageFiles(t)
+		bodies["app.js"] = []byte(bad)
+		if _, err := preload(html, bodies); err == nil {
+			t.Errorf("%s is taken", bad)
 		}
 	}
 }
@@ -267,7 +327,7 @@ func TestEveryModuleHasItsLicence(t *testing.T) {
 		t.Fatal(err)
 	}
 	files, err := fs.Glob(static, "static/lib/*.[mc]*s")
-	if err != nil || len(files) != 7 {
+	if err != nil || len(files) != 8 {
 		t.Fatalf("modules: %v, %v", files, err)
 	}
 	for _, f := range files {
