@@ -94,7 +94,7 @@ async function furnish(server) {
   await server.publish('cold-store', secret, { readings: [{ port: 1, value: -12.4 }] });
   await server.publish('pump-west', secret, { readings: [{ port: 9, value: 1 }, { port: 1, value: 'much' }] });
   await server.cli(['user', 'add', '--email', 'olga@example.org', '--role', 'org-admin', '--org', 'acme']);
-  await server.cli(['apikey', 'add', '--org', 'acme', '--name', 'Node-RED', '--scope', 'read']);
+  await server.cli(['apikey', 'add', '--org', 'acme', '--name', 'Node-RED', '--scopes', 'read']);
   const deadline = Date.now() + 30_000;
   for (;;) {
     const { items } = await server.cli(['events', 'ls', '--state', 'firing']);
