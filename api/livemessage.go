@@ -42,7 +42,7 @@ type LiveMessage struct {
 // filter reads a subscription. What the
 // access does not see never comes.
 func (r LiveRequest) filter(access store.Access) (live.Filter, error) {
-	f := live.Filter{Kinds: live.AllKinds, Access: access}
+	f := live.Filter{Kinds: live.DefaultKinds, Access: access}
 	if len(r.Kinds) > 0 {
 		f.Kinds = 0
 	}

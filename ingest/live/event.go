@@ -10,13 +10,18 @@ const (
 	KindReading   Kind = iota // a reading was stored, or accepted while the store is away
 	KindLifecycle             // a device came or went
 	KindRejection             // a reading, a login or a topic was refused
+	KindAlert                 // an alarm fired, went on, was taken on, was spoken of or ended
+	KindMessage               // a message came, and what became of it; made only while Hub.Wants it
 )
 
 // Kinds is a set of kinds.
 type Kinds uint8
 
-// AllKinds is every kind.
-const AllKinds = Kinds(1<<KindReading | 1<<KindLifecycle | 1<<KindRejection)
+// AllKinds is every kind, DefaultKinds what a watcher gets that names none.
+const (
+	DefaultKinds = Kinds(1<<KindReading | 1<<KindLifecycle | 1<<KindRejection)
+	AllKinds     = DefaultKinds | 1<<KindAlert | 1<<KindMessage
+)
 
 // With answers s with k in it.
 func (s Kinds) With(k Kind) Kinds { return s | 1<<k }
@@ -31,11 +36,15 @@ type Event struct {
 	DeviceID string
 	// Reading of KindReading; its DeviceID is DeviceID.
 	Reading store.Reading
-	At      store.Time // of lifecycle and rejection
+	At      store.Time // of lifecycle, rejection and message
 	Status  string     // lifecycle: online or offline
 	Reason  string     // of a disconnect, or of a rejection
 	Port    string     // rejection: as sent; empty when it had none
 	Line    string     // rejection: cause and fix, one line
+	// Alert of KindAlert, as it is after the change.
+	Alert *store.AlertEvent
+	// Body of KindMessage is the JSON of a Message.
+	Body []byte
 }
 
 // Port names a port.
@@ -49,8 +58,11 @@ type Filter struct {
 	Kinds Kinds
 	// Access is whose the events are, as far as it may read and sees them.
 	Access store.Access
-	// Ports chooses readings of these, and lifecycle and rejections of their
-	// devices; nil is all.
+	// Devices chooses what is about these; nil is all, except for messages, of
+	// which there are none without.
+	Devices map[string]struct{}
+	// Ports chooses readings and alarms of these, and all else of their devices;
+	// nil is all.
 	Ports map[Port]struct{}
 }
 
@@ -89,11 +101,19 @@ func (m *match) wants(e *Event) bool {
 	if !m.Kinds.Has(e.Kind) || !m.sees(e) {
 		return false
 	}
-	if m.Ports == nil {
-		return true
+	if m.Devices != nil || e.Kind == KindMessage {
+		if _, ok := m.Devices[e.DeviceID]; !ok {
+			return false
+		}
 	}
-	if e.Kind == KindReading {
+	switch {
+	case m.Ports == nil:
+		return true
+	case e.Kind == KindReading:
 		_, ok := m.Ports[Port{e.DeviceID, e.Reading.PortNumber}]
+		return ok
+	case e.Kind == KindAlert:
+		_, ok := m.Ports[Port{e.DeviceID, e.Alert.PortNumber}]
 		return ok
 	}
 	_, ok := m.devices[e.DeviceID]

@@ -31,6 +31,8 @@ type Hub struct {
 	o    Options
 	mu   sync.Mutex             // writers of subs
 	subs atomic.Pointer[[]*Sub] // nil: nobody watches
+	// inspected are the devices whose messages somebody watches; nil: none.
+	inspected atomic.Pointer[map[string]struct{}]
 
 	published prometheus.Counter
 	skipped   *prometheus.CounterVec
@@ -81,6 +83,43 @@ func (h *Hub) list() []*Sub {
 // the making of events.
 func (h *Hub) Active() bool { return h.subs.Load() != nil }
 
+// Wants reports whether anybody watches events of a kind about a device, so
+// that a publisher makes none for nobody. Messages are made for the devices that
+// a subscription names, all else as long as anybody watches.
+func (h *Hub) Wants(k Kind, deviceID string) bool {
+	if k != KindMessage {
+		return h.Active()
+	}
+	devices := h.inspected.Load()
+	if devices == nil {
+		return false
+	}
+	_, ok := (*devices)[deviceID]
+	return ok
+}
+
+// inspect brings up to date whose messages are wanted. Under mu.
+func (h *Hub) inspect() {
+	var devices map[string]struct{}
+	for _, s := range h.list() {
+		s.mu.Lock()
+		if s.match.Kinds.Has(KindMessage) {
+			for d := range s.match.Devices {
+				if devices == nil {
+					devices = map[string]struct{}{}
+				}
+				devices[d] = struct{}{}
+			}
+		}
+		s.mu.Unlock()
+	}
+	if devices == nil {
+		h.inspected.Store(nil)
+		return
+	}
+	h.inspected.Store(&devices)
+}
+
 // Publish hands events to all subscribers that want them. The slice is the
 // caller's again on return.
 func (h *Hub) Publish(events []Event) {
@@ -113,12 +152,14 @@ func (h *Hub) Subscribe(f Filter) (*Sub, error) {
 	}
 	next := append(slices.Clone(old), s)
 	h.subs.Store(&next)
+	h.inspect()
 	return s, nil
 }
 
 func (h *Hub) remove(s *Sub) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	defer h.inspect()
 	next := slices.DeleteFunc(slices.Clone(h.list()), func(o *Sub) bool { return o == s })
 	if len(next) == 0 {
 		h.subs.Store(nil)

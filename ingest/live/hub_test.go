@@ -264,3 +264,30 @@ func BenchmarkPublishWithoutSubscribers(b *testing.B) {
 		h.Publish(e)
 	}
 }
+
+// TestWants: messages are made for whom somebody inspects, and for nobody else.
+func TestWants(t *testing.T) {
+	h := newHub(t, live.Options{})
+	if h.Wants(live.KindReading, "d1") || h.Wants(live.KindMessage, "d1") {
+		t.Error("events are wanted without a watcher")
+	}
+	s := subscribe(t, h, live.Filter{Kinds: live.DefaultKinds, Access: store.Everything()})
+	if !h.Wants(live.KindReading, "d1") || h.Wants(live.KindMessage, "d1") {
+		t.Error("a watcher of readings wants readings, and no messages")
+	}
+	s.Filter(live.Filter{Kinds: live.AllKinds, Access: store.Everything(), Devices: map[string]struct{}{"d1": {}}})
+	if !h.Wants(live.KindMessage, "d1") || h.Wants(live.KindMessage, "d2") {
+		t.Error("messages of d1 are wanted, and of no other device")
+	}
+	h.Publish([]live.Event{
+		{Kind: live.KindMessage, OrgID: "acme", DeviceID: "d2", Body: []byte(`{}`)},
+		{Kind: live.KindMessage, OrgID: "acme", DeviceID: "d1", Body: []byte(`{"bytes":7}`)},
+	})
+	if b := next(t, s); len(b.Others) != 1 || string(b.Others[0].Body) != `{"bytes":7}` {
+		t.Errorf("batch %+v", b)
+	}
+	s.Close()
+	if h.Wants(live.KindMessage, "d1") {
+		t.Error("messages are wanted after Close")
+	}
+}

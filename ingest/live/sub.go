@@ -16,7 +16,7 @@ var ErrClosed = errors.New("subscription closed")
 // Batch is what happened since the Next before.
 type Batch struct {
 	Readings []store.Reading
-	Others   []Event // lifecycle and rejections
+	Others   []Event // all other kinds
 	Skipped  uint64  // events lost in between, because this subscriber was slow
 }
 
@@ -140,8 +140,11 @@ func (s *Sub) Next(ctx context.Context) (Batch, error) {
 // Filter changes what the subscription wants from now on; what waits stays.
 func (s *Sub) Filter(f Filter) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.match = newMatch(f)
+	s.mu.Unlock()
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	s.hub.inspect()
 }
 
 // Close ends the subscription and wakes Next. A second call does nothing.
