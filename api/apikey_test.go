@@ -265,8 +265,8 @@ func TestLiveEndsWithItsKey(t *testing.T) {
 		var conns []*websocket.Conn
 		for _, key := range []string{k.Key, other.Key} {
 			c := b.dialLive(t)
-			say(t, c, LiveRequest{Type: "auth", Token: key})
-			say(t, c, LiveRequest{Type: "subscribe"})
+			say(t, c, LiveAuth{Type: "auth", Token: key})
+			say(t, c, LiveSubscribe{Type: "subscribe"})
 			if m := hear(t, c); m.Type != "subscribed" {
 				t.Fatalf("%s: heard %+v", name, m)
 			}
@@ -278,7 +278,7 @@ func TestLiveEndsWithItsKey(t *testing.T) {
 		if m := hear(t, conns[0]); m.Type != "error" || !strings.Contains(m.Detail, "API key") {
 			t.Errorf("%s: message %+v", name, m)
 		}
-		say(t, conns[1], LiveRequest{Type: "subscribe", ID: 2})
+		say(t, conns[1], LiveSubscribe{Type: "subscribe", ID: 2})
 		if m := hear(t, conns[1]); m.Type != "subscribed" || m.ID != 2 {
 			t.Errorf("%s: the other key heard %+v", name, m)
 		}

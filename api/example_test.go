@@ -245,6 +245,7 @@ var (
 	silenceText = regexp.MustCompile(`\bsil-[0-9a-hjkmnp-tv-z]{16}\b`)
 	sessionText = regexp.MustCompile(`"id":"[0-9a-hjkmnp-tv-z]{20,}"`)
 	linkText    = regexp.MustCompile(`http://[^"#]*(#[a-z]+=)[^"]*`)
+	streamText  = regexp.MustCompile(`"stream":"[A-Z2-7]{26}"`)
 	grantName   = regexp.MustCompile(`"name":"grant[^"]*"`)
 )
 
@@ -255,6 +256,7 @@ func steady(t *testing.T, b []byte) json.RawMessage {
 	b = messageText.ReplaceAll(b, []byte(`"0123456789abcdef0123456789abcdef-$1"`))
 	b = hashText.ReplaceAll(b, []byte(`"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`))
 	b = secretField.ReplaceAll(b, []byte(`"$1":"…"`))
+	b = streamText.ReplaceAll(b, []byte(`"stream":"ABCDEFGHIJKLMNOPQRSTUVWXYZ"`))
 	b = keyText.ReplaceAll(b, []byte("key-0123456789abcdef"))
 	b = alarmText.ReplaceAll(b, []byte("$1-0123456789abcdef"))
 	b = silenceText.ReplaceAll(b, []byte("sil-0123456789abcdef"))

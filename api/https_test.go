@@ -173,8 +173,8 @@ func TestEverythingOverHTTPS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		say(t, c, LiveRequest{Type: "auth", Token: l.AccessToken})
-		say(t, c, LiveRequest{Type: "subscribe", ID: 7})
+		say(t, c, LiveAuth{Type: "auth", Token: l.AccessToken})
+		say(t, c, LiveSubscribe{Type: "subscribe", ID: 7})
 		if m := hear(t, c); m.Type != "subscribed" || m.ID != 7 {
 			t.Errorf("answer %+v", m)
 		}

@@ -33,7 +33,7 @@ func TestLiveIsolation(t *testing.T) {
 	var table strings.Builder
 	fmt.Fprintf(&table, "events heard of %v, three each:\n", all)
 	for _, c := range callers() {
-		f := must[live.Filter](t)(LiveRequest{}.filter(c.access))
+		f := must[live.Filter](t)(LiveSubscribe{}.filter(c.access))
 		sub := must[*live.Sub](t)(b.hub.Subscribe(f))
 		b.hub.Publish(events)
 		got := map[said]int{}
@@ -49,22 +49,11 @@ func TestLiveIsolation(t *testing.T) {
 		}
 		if len(want) > 0 {
 			batch := must[live.Batch](t)(sub.Next(t.Context()))
-			for _, e := range batch.Others {
+			for _, e := range batch.Events {
 				got[said{e.OrgID, e.DeviceID}]++
-			}
-			for _, r := range batch.Readings {
-				org, _, _ := strings.Cut(r.DeviceID, "-")
-				got[said{org, r.DeviceID}]++
 			}
 		}
 		sub.Close()
-		// Readings of no device come under no organization here.
-		for org := range map[string]bool{ownOrg: true, foreignOrg: true} {
-			if want[said{org, ""}] > 0 {
-				want[said{org, ""}]--
-				want[said{"", ""}]++
-			}
-		}
 		if !maps.Equal(got, want) {
 			t.Errorf("%s hears %v, want %v", c.name, got, want)
 		}
@@ -84,8 +73,8 @@ func TestLiveIsolationOfAPerson(t *testing.T) {
 	must[client.User](t)(b.local.CreateUser(t.Context(), client.NewUser{Email: "v@example.org", Password: annPassword, Role: store.RoleViewer, OrgID: ownOrg}))
 	l := must[client.Login](t)(b.remote(t, "").Login(t.Context(), "v@example.org", annPassword))
 	c := b.dialLive(t)
-	say(t, c, LiveRequest{Type: "auth", Token: l.AccessToken})
-	say(t, c, LiveRequest{Type: "subscribe", ID: 1, Ports: []LivePort{{"theirs-d1", 1}, {"ours-d1", 1}}})
+	say(t, c, LiveAuth{Type: "auth", Token: l.AccessToken})
+	say(t, c, LiveSubscribe{Type: "subscribe", ID: 1, Ports: []LivePort{{"theirs-d1", 1}, {"ours-d1", 1}}})
 	if m := hear(t, c); m.Type != "subscribed" {
 		t.Fatalf("%+v", m)
 	}

@@ -38,15 +38,45 @@ func say(t *testing.T, c *websocket.Conn, m any) {
 	}
 }
 
-func hear(t *testing.T, c *websocket.Conn) LiveMessage {
+// heard is any message of the server.
+type heard struct {
+	Type      string             `json:"type"`
+	ID        int64              `json:"id"`
+	Seq       uint64             `json:"seq"`
+	Stream    string             `json:"stream"`
+	Resumed   bool               `json:"resumed"`
+	Items     []store.Reading    `json:"items"`
+	Readings  []store.Reading    `json:"-"` // of a snapshot
+	Snapshots json.RawMessage    `json:"readings"`
+	Lifecycle []LivePresence     `json:"lifecycle"`
+	Alerts    []store.AlertEvent `json:"alerts"`
+	Last      bool               `json:"last"`
+	Skipped   uint64             `json:"skipped"`
+	At        *store.Time        `json:"at"`
+	OrgID     string             `json:"orgId"`
+	DeviceID  string             `json:"deviceId"`
+	Status    string             `json:"status"`
+	Line      string             `json:"line"`
+	Detail    string             `json:"detail"`
+	Alert     *store.AlertEvent  `json:"alert"`
+	Topic     string             `json:"topic"`
+	Bytes     int                `json:"bytes"`
+}
+
+func hear(t *testing.T, c *websocket.Conn) heard {
 	t.Helper()
 	_, b, err := c.Read(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var m LiveMessage
+	var m heard
 	if err := json.Unmarshal(b, &m); err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v: %s", err, b)
+	}
+	if m.Type == "snapshot" && m.Snapshots != nil {
+		if err := json.Unmarshal(m.Snapshots, &m.Readings); err != nil {
+			t.Fatalf("%v: %s", err, b)
+		}
 	}
 	return m
 }
@@ -77,8 +107,8 @@ func reading(device string, port uint16, ts int64) live.Event {
 func TestLive(t *testing.T) {
 	b := newBox(t).withSample(t)
 	c := b.dialLive(t)
-	say(t, c, LiveRequest{Type: "auth", Token: b.ann(t).AccessToken})
-	say(t, c, LiveRequest{Type: "subscribe", ID: 7, Ports: []LivePort{{"d1", 1}}})
+	say(t, c, LiveAuth{Type: "auth", Token: b.ann(t).AccessToken})
+	say(t, c, LiveSubscribe{Type: "subscribe", ID: 7, Ports: []LivePort{{"d1", 1}}})
 	if m := hear(t, c); m.Type != "subscribed" || m.ID != 7 {
 		t.Fatalf("answer %+v", m)
 	}
@@ -95,9 +125,9 @@ func TestLive(t *testing.T) {
 	if m = hear(t, c); m.Type != "rejection" || !strings.Contains(m.Line, "unknown_port") {
 		t.Errorf("rejection %+v", m)
 	}
-	// A later subscription replaces the first.
-	say(t, c, LiveRequest{Type: "subscribe", ID: 8, Kinds: []string{"lifecycle"}})
-	if m = hear(t, c); m.Type != "subscribed" || m.ID != 8 {
+	// Another of the same id replaces the first.
+	say(t, c, LiveSubscribe{Type: "subscribe", ID: 7, Kinds: []string{"lifecycle"}})
+	if m = hear(t, c); m.Type != "subscribed" || m.ID != 7 {
 		t.Errorf("answer %+v", m)
 	}
 	b.hub.Publish([]live.Event{reading("d1", 1, 1), {Kind: live.KindLifecycle, DeviceID: "d2", Status: "offline"}})
@@ -113,13 +143,13 @@ func TestLiveRefuses(t *testing.T) {
 		say  []any
 		says string
 	}{
-		"a wrong token":      {[]any{LiveRequest{Type: "auth", Token: "x"}}, "log in again"},
-		"no token first":     {[]any{LiveRequest{Type: "subscribe"}}, "first message"},
+		"a wrong token":      {[]any{LiveAuth{Type: "auth", Token: "x"}}, "log in again"},
+		"no token first":     {[]any{LiveSubscribe{Type: "subscribe"}}, "first message"},
 		"no JSON":            {[]any{"x"}, "first message"},
-		"an unknown type":    {[]any{LiveRequest{Type: "auth", Token: token}, LiveRequest{Type: "sub"}}, "subscribe"},
-		"an unknown kind":    {[]any{LiveRequest{Type: "auth", Token: token}, LiveRequest{Type: "subscribe", Kinds: []string{"x"}}}, "rejections"},
-		"a later bad token":  {[]any{LiveRequest{Type: "auth", Token: token}, LiveRequest{Type: "auth", Token: "x"}}, "log in again"},
-		"a message too long": {[]any{LiveRequest{Type: "auth", Token: token}, strings.Repeat("x", maxLiveRequest+1)}, ""},
+		"an unknown type":    {[]any{LiveAuth{Type: "auth", Token: token}, LiveSubscribe{Type: "sub"}}, "subscribe"},
+		"an unknown kind":    {[]any{LiveAuth{Type: "auth", Token: token}, LiveSubscribe{Type: "subscribe", Kinds: []string{"x"}}}, "rejections"},
+		"a later bad token":  {[]any{LiveAuth{Type: "auth", Token: token}, LiveAuth{Type: "auth", Token: "x"}}, "log in again"},
+		"a message too long": {[]any{LiveAuth{Type: "auth", Token: token}, strings.Repeat("x", maxLiveRequest+1)}, ""},
 	} {
 		conn := b.dialLive(t)
 		for _, m := range c.say {
@@ -130,7 +160,7 @@ func TestLiveRefuses(t *testing.T) {
 			if err != nil {
 				break // closed, which is what matters
 			}
-			var m LiveMessage
+			var m heard
 			if json.Unmarshal(raw, &m) != nil || m.Type != "error" || !strings.Contains(m.Detail, c.says) {
 				t.Errorf("%s: %s", name, raw)
 			}
@@ -139,15 +169,13 @@ func TestLiveRefuses(t *testing.T) {
 			t.Errorf("%s: the connection stays", name)
 		}
 	}
-	if b.hub.Active() {
-		waitFor(t, func() bool { return !b.hub.Active() })
-	}
+	waitFor(t, func() bool { return b.Server.live.count() == 0 })
 }
 
 func TestLiveEndsWithItsToken(t *testing.T) {
 	b := newBox(t, func(o *Options) { o.AccessTokenTTL = 2 * time.Second }).withSample(t)
 	c := b.dialLive(t)
-	say(t, c, LiveRequest{Type: "auth", Token: b.ann(t).AccessToken})
+	say(t, c, LiveAuth{Type: "auth", Token: b.ann(t).AccessToken})
 	if m := hear(t, c); m.Type != "error" || !strings.Contains(m.Detail, "expired") {
 		t.Errorf("message %+v", m)
 	}
@@ -161,8 +189,8 @@ func TestLiveEndsWithItsToken(t *testing.T) {
 func TestLiveSlowClient(t *testing.T) {
 	b := newBox(t).withSample(t)
 	c := b.dialLive(t)
-	say(t, c, LiveRequest{Type: "auth", Token: b.ann(t).AccessToken})
-	say(t, c, LiveRequest{Type: "subscribe"})
+	say(t, c, LiveAuth{Type: "auth", Token: b.ann(t).AccessToken})
+	say(t, c, LiveSubscribe{Type: "subscribe"})
 	hear(t, c)
 	const events = 400_000 // far more than sockets and queues hold
 	batch := make([]live.Event, 1000)

@@ -184,6 +184,7 @@ func (s *Server) routeOrganizations() {
 		if err := s.admin.DeleteOrganization(ctx, in.ID); err != nil {
 			return nil, err
 		}
+		s.o.Live.Forget(in.ID) // another may get the id
 		return &none{}, s.forgetSilences(ctx, in.ID)
 	})
 }

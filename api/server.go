@@ -43,6 +43,10 @@ type Options struct {
 	// RateLimitAddress an address without a login; twice as many at once. 0: no limit.
 	RateLimit, RateLimitAddress int
 
+	// LiveConnections is how many live connections there may be, and
+	// LiveConnectionsUser how many of one person or key. 0: 2000 and 64.
+	LiveConnections, LiveConnectionsUser int
+
 	// Alarms keeps episodes, silences and notifications. Episodes changes the
 	// first, and Resender sends the last again. What needs one that is nil answers
 	// 503.
@@ -148,7 +152,7 @@ func New(o Options) (*Server, error) {
 	if s.rates, err = newRates(o); err != nil {
 		return nil, err
 	}
-	s.importer, s.live, s.gzips = &importer{s: s}, newLiveConns(), newGzips()
+	s.importer, s.live, s.gzips = &importer{s: s}, newLiveConns(o.LiveConnections, o.LiveConnectionsUser), newGzips()
 	s.echo.HideBanner, s.echo.HidePort = true, true
 	s.echo.IPExtractor = echo.ExtractIPDirect()
 	s.echo.HTTPErrorHandler = s.handleError

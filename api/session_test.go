@@ -298,7 +298,7 @@ func TestLiveEndsWithItsSession(t *testing.T) {
 			must[client.User](t)(b.local.CreateUser(ctx, client.NewUser{Email: "eve@example.org", Password: annPassword, Role: store.RoleCompanyAdmin}))
 			l := must[client.Login](t)(b.remote(t, "").Login(ctx, "eve@example.org", annPassword))
 			byMessage := b.dialLive(t)
-			say(t, byMessage, LiveRequest{Type: "auth", Token: l.AccessToken})
+			say(t, byMessage, LiveAuth{Type: "auth", Token: l.AccessToken})
 			byHeader, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(b.url, "http")+livePath, &websocket.DialOptions{
 				HTTPHeader: http.Header{"Authorization": {"Bearer " + l.AccessToken}},
 			})
@@ -307,7 +307,7 @@ func TestLiveEndsWithItsSession(t *testing.T) {
 			}
 			defer func() { _ = byHeader.CloseNow() }()
 			for _, c := range []*websocket.Conn{byMessage, byHeader} {
-				say(t, c, LiveRequest{Type: "subscribe"})
+				say(t, c, LiveSubscribe{Type: "subscribe"})
 				if m := hear(t, c); m.Type != "subscribed" {
 					t.Fatalf("heard %+v", m)
 				}

@@ -112,7 +112,7 @@ func TestAccessTokenTampering(t *testing.T) {
 		b.denied(t, what, token)
 		// The live connection asks the same.
 		c := b.dialLive(t)
-		say(t, c, LiveRequest{Type: "auth", Token: token})
+		say(t, c, LiveAuth{Type: "auth", Token: token})
 		if m := hear(t, c); m.Type != "error" {
 			t.Errorf("live with %s: %+v", what, m)
 		}

@@ -94,8 +94,10 @@ func TestShownAhead(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, e := range batch.Readings {
-				seen[e.RawValue]++
+			for _, e := range batch.Events {
+				if e.Kind == live.KindReading {
+					seen[e.Reading.RawValue]++
+				}
 			}
 		}
 	}

@@ -16,6 +16,8 @@ type Config struct {
 		CORSOrigins List   // of pages elsewhere that may ask the API
 		// Requests a second; twice as many at once. 0: no limit.
 		RateLimit, RateLimitAddress int
+		// Live connections at once: in all, and of one person or key.
+		LiveConnections, LiveConnectionsUser int
 	}
 	MQTT struct {
 		Listen         string // empty: closed
@@ -86,6 +88,7 @@ func Default() Config {
 	c.HTTP.Listen, c.HTTP.TLSListen = ":8080", ":8443"
 	c.HTTP.Redirect = true
 	c.HTTP.RateLimit, c.HTTP.RateLimitAddress = 50, 50
+	c.HTTP.LiveConnections, c.HTTP.LiveConnectionsUser = 2000, 64
 	c.MQTT.Listen, c.MQTT.TLSListen = ":1883", ":8883"
 	c.MQTT.MaxConnections = 20_000
 	c.Log.MaxSize = 1 << 30

@@ -210,7 +210,7 @@ func TestEnvironment(t *testing.T) {
 
 func TestEveryKeyHasAVariable(t *testing.T) {
 	other := map[string]string{
-		"http.listen": ":1", "http.tls_listen": ":4", "http.redirect": "false", "http.cors_origins": "https://a.example, http://10.0.0.7:3000", "http.rate_limit": "21", "http.rate_limit_address": "22", "mqtt.listen": ":2", "mqtt.tls_listen": ":5",
+		"http.listen": ":1", "http.tls_listen": ":4", "http.redirect": "false", "http.cors_origins": "https://a.example, http://10.0.0.7:3000", "http.rate_limit": "21", "http.rate_limit_address": "22", "http.live_connections": "23", "http.live_connections_user": "24", "mqtt.listen": ":2", "mqtt.tls_listen": ":5",
 		"tls.cert": "/c.pem", "tls.key": "/k.pem", "tls.self_signed": "true", "tls.client_ca": "/ca.pem", "tls.client_required": "true", "mqtt.max_connections": "3", "log.max_size": "4GiB", "log.linger": "5ms",
 		"log.window": "6MiB", "log.unacked": "7MiB", "store.flush_interval": "8s", "store.flush_size": "9MiB", "store.settle_after": "9s", "store.keep_months": "10",
 		"mongo.flush_interval": "11s", "mongo.flush_size": "12MiB", "mongo.writers": "13", "mongo.raw_payload": "true",

@@ -32,6 +32,8 @@ func newTable(c *Config) table {
 		{"http.cors_origins", originsValue{&c.HTTP.CORSOrigins}},
 		{"http.rate_limit", countValue{&c.HTTP.RateLimit, 0, 1_000_000, "requests a second; 0 is no limit"}},
 		{"http.rate_limit_address", countValue{&c.HTTP.RateLimitAddress, 0, 1_000_000, "requests a second; 0 is no limit"}},
+		{"http.live_connections", countValue{&c.HTTP.LiveConnections, 1, 1_000_000, "connections"}},
+		{"http.live_connections_user", countValue{&c.HTTP.LiveConnectionsUser, 1, 1_000_000, "connections"}},
 		{"mqtt.listen", addressValue{&c.MQTT.Listen, "1883"}},
 		{"mqtt.tls_listen", addressValue{&c.MQTT.TLSListen, "8883"}},
 		{"mqtt.max_connections", countValue{&c.MQTT.MaxConnections, 1, 1_000_000, "sockets"}},

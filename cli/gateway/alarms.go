@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tidegate/ingest/alert"
+	"tidegate/ingest/live"
 	"tidegate/ingest/notify"
 	"tidegate/store"
 )
@@ -24,10 +25,11 @@ func (g *gateway) buildAlarms(ctx context.Context) error {
 	var err error
 	g.alarms, err = alert.New(ctx, alert.Options{
 		Memory: g.files.alerts, Catalog: g.files.catalog, Devices: g.devices,
-		Head:   func() uint64 { _, head := g.buf.Bounds(); return head },
-		Notify: func(n []store.Notification) { g.notify.Wake(n) },
-		MaxAge: g.o.Config.Alerts.MaxAge,
-		Logger: g.log, Registerer: g.reg, Now: time.Now,
+		Head:    func() uint64 { _, head := g.buf.Bounds(); return head },
+		Notify:  func(n []store.Notification) { g.notify.Wake(n) },
+		Changed: g.showAlarms,
+		MaxAge:  g.o.Config.Alerts.MaxAge,
+		Logger:  g.log, Registerer: g.reg, Now: time.Now,
 	})
 	if err != nil {
 		return err
@@ -46,6 +48,19 @@ func (g *gateway) buildAlarms(ctx context.Context) error {
 		Logger: g.log, Registerer: g.reg, Now: time.Now,
 	})
 	return err
+}
+
+// showAlarms tells who watches of episodes that changed.
+func (g *gateway) showAlarms(changed []store.AlertEvent) {
+	if !g.hub.Active() {
+		return
+	}
+	events := make([]live.Event, 0, len(changed))
+	for i := range changed {
+		e := &changed[i]
+		events = append(events, live.Event{Kind: live.KindAlert, OrgID: e.OrgID, DeviceID: e.DeviceID, Alert: e})
+	}
+	g.hub.Publish(events)
 }
 
 // mail answers the mail server.

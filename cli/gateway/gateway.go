@@ -252,6 +252,7 @@ func (g *gateway) build(ctx context.Context) error {
 		Keys: keys, AccessTokenTTL: c.Auth.AccessTokenTTL, SessionTTL: c.Auth.SessionTTL, Version: g.o.Version,
 		SetupToken: g.setup, Address: g.address,
 		CORSOrigins: c.HTTP.CORSOrigins.All(), RateLimit: c.HTTP.RateLimit, RateLimitAddress: c.HTTP.RateLimitAddress,
+		LiveConnections: c.HTTP.LiveConnections, LiveConnectionsUser: c.HTTP.LiveConnectionsUser,
 		Presence: g.seen.get, Status: g.status, Backup: g.backup, Retention: g, Sender: sender{g.notify},
 		Alarms: alarmRecords{g.files.alerts, g.alarms}, Episodes: g.alarms, Resender: g.notify, Ready: g.ready,
 		Metrics: promhttp.HandlerFor(g.reg, promhttp.HandlerOpts{}), Page: web.Handler(),

@@ -1,10 +1,12 @@
 package live
 
 import (
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -13,9 +15,13 @@ import (
 
 // Defaults of Options.
 const (
-	DefaultMaxSubscribers = 256
+	DefaultMaxSubscribers = 4096
 	DefaultQueueLength    = 4096
 	DefaultRingLength     = 256
+	DefaultRingBytes      = 1 << 20
+	DefaultRecentLength   = 16384
+	DefaultRecentBytes    = 12 << 20
+	DefaultLinger         = time.Minute
 )
 
 // Options of a Hub; zero fields take the defaults.
@@ -23,16 +29,30 @@ type Options struct {
 	MaxSubscribers int
 	QueueLength    int // readings that wait for a subscriber
 	RingLength     int // other events that wait for a subscriber
-	Registerer     prometheus.Registerer
+	RingBytes      int // of them
+	RecentLength   int // events that are kept for who comes back
+	RecentBytes    int // of them
+	// Linger is how long events are kept on once nobody watches, so that a page
+	// that was away for a moment misses nothing.
+	Linger     time.Duration
+	Registerer prometheus.Registerer
 }
 
 // Hub distributes events.
 type Hub struct {
-	o    Options
-	mu   sync.Mutex             // writers of subs
-	subs atomic.Pointer[[]*Sub] // nil: nobody watches
-	// inspected are the devices whose messages somebody watches; nil: none.
-	inspected atomic.Pointer[map[string]struct{}]
+	o      Options
+	stream string
+	awake  atomic.Bool // somebody watches, or did a moment ago
+	seq    atomic.Uint64
+	// inspected are the devices whose messages are made; nil: none.
+	inspected atomic.Pointer[map[string]*inspection]
+
+	mu     sync.Mutex // all below; Publish takes it while awake
+	subs   []*Sub
+	recent *recent // nil: asleep
+	keys   keys
+	told   []*Told // of Publish
+	sleep  *time.Timer
 
 	published prometheus.Counter
 	skipped   *prometheus.CounterVec
@@ -40,17 +60,22 @@ type Hub struct {
 
 // New makes a hub.
 func New(o Options) (*Hub, error) {
-	if o.MaxSubscribers <= 0 {
-		o.MaxSubscribers = DefaultMaxSubscribers
+	for _, n := range []struct {
+		to  *int
+		def int
+	}{
+		{&o.MaxSubscribers, DefaultMaxSubscribers}, {&o.QueueLength, DefaultQueueLength}, {&o.RingLength, DefaultRingLength},
+		{&o.RingBytes, DefaultRingBytes}, {&o.RecentLength, DefaultRecentLength}, {&o.RecentBytes, DefaultRecentBytes},
+	} {
+		if *n.to <= 0 {
+			*n.to = n.def
+		}
 	}
-	if o.QueueLength <= 0 {
-		o.QueueLength = DefaultQueueLength
-	}
-	if o.RingLength <= 0 {
-		o.RingLength = DefaultRingLength
+	if o.Linger <= 0 {
+		o.Linger = DefaultLinger
 	}
 	h := &Hub{
-		o: o,
+		o: o, stream: rand.Text(),
 		published: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tidegate_live_events_total", Help: "Events published while somebody watched.",
 		}),
@@ -63,7 +88,11 @@ func New(o Options) (*Hub, error) {
 	}
 	subscribers := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "tidegate_live_subscribers_count", Help: "Subscriptions that are open.",
-	}, func() float64 { return float64(len(h.list())) })
+	}, func() float64 {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return float64(len(h.subs))
+	})
 	for _, c := range []prometheus.Collector{h.published, h.skipped, subscribers} {
 		if err := o.Registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("register live metrics: %w", err)
@@ -72,98 +101,143 @@ func New(o Options) (*Hub, error) {
 	return h, nil
 }
 
-func (h *Hub) list() []*Sub {
-	if l := h.subs.Load(); l != nil {
-		return *l
-	}
-	return nil
-}
+// Stream names this life of the hub: numbers of another mean nothing here.
+func (h *Hub) Stream() string { return h.stream }
 
-// Active reports whether anybody watches, so that a publisher can spare itself
-// the making of events.
-func (h *Hub) Active() bool { return h.subs.Load() != nil }
+// Seq answers the number of the newest event that was told. Whoever reads it and
+// then takes from a subscription has all up to it.
+func (h *Hub) Seq() uint64 { return h.seq.Load() }
 
-// Wants reports whether anybody watches events of a kind about a device, so
-// that a publisher makes none for nobody. Messages are made for the devices that
-// a subscription names, all else as long as anybody watches.
-func (h *Hub) Wants(k Kind, deviceID string) bool {
-	if k != KindMessage {
-		return h.Active()
-	}
-	devices := h.inspected.Load()
-	if devices == nil {
-		return false
-	}
-	_, ok := (*devices)[deviceID]
-	return ok
-}
-
-// inspect brings up to date whose messages are wanted. Under mu.
-func (h *Hub) inspect() {
-	var devices map[string]struct{}
-	for _, s := range h.list() {
-		s.mu.Lock()
-		if s.match.Kinds.Has(KindMessage) {
-			for d := range s.match.Devices {
-				if devices == nil {
-					devices = map[string]struct{}{}
-				}
-				devices[d] = struct{}{}
-			}
-		}
-		s.mu.Unlock()
-	}
-	if devices == nil {
-		h.inspected.Store(nil)
-		return
-	}
-	h.inspected.Store(&devices)
-}
+// Active reports whether events are of use, so that a publisher can spare itself
+// the making of them: somebody watches, or did a moment ago and may come back.
+func (h *Hub) Active() bool { return h.awake.Load() }
 
 // Publish hands events to all subscribers that want them. The slice is the
 // caller's again on return.
 func (h *Hub) Publish(events []Event) {
-	subs := h.subs.Load()
-	if subs == nil {
+	if !h.awake.Load() || len(events) == 0 {
 		return
 	}
-	h.published.Add(float64(len(events)))
-	for _, s := range *subs {
-		s.push(events)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.recent == nil {
+		return // it fell asleep
 	}
+	seq := h.seq.Load()
+	h.told = h.told[:0]
+	for i := range events {
+		seq++
+		t := &Told{Event: events[i], Seq: seq}
+		if t.Kind == KindReading {
+			t.key = h.keys.of(&t.Event)
+		}
+		h.recent.add(t)
+		h.told = append(h.told, t)
+	}
+	for _, s := range h.subs {
+		s.push(h.told)
+	}
+	clear(h.told)
+	h.seq.Store(seq) // once all have it
+	h.published.Add(float64(len(events)))
 }
 
-// Subscribe begins to collect events that f chooses. ErrFull when there are
-// too many subscribers; Close ends it.
+// Since says where a subscription goes on.
+type Since struct {
+	Stream string // empty: with what comes
+	After  uint64
+}
+
+// Subscribe begins to collect events that f chooses. ErrFull when there are too
+// many subscribers; Close ends it.
 func (h *Hub) Subscribe(f Filter) (*Sub, error) {
+	return h.SubscribeSince(f, Since{}, make(chan struct{}, 1))
+}
+
+// SubscribeSince is Subscribe from where an earlier subscription ended. wake gets
+// a token when something waits: several subscriptions can share one of capacity
+// 1, and Take from each.
+func (h *Hub) SubscribeSince(f Filter, since Since, wake chan struct{}) (*Sub, error) {
 	s := &Sub{
-		hub: h, match: newMatch(f), wake: make(chan struct{}, 1),
+		hub: h, match: newMatch(f), wake: wake, gone: make(chan struct{}),
 		skippedReadings: h.skipped.WithLabelValues("coalesced"),
 		skippedOthers:   h.skipped.WithLabelValues("overwritten"),
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	old := h.list()
-	if len(old) >= h.o.MaxSubscribers {
+	if len(h.subs) >= h.o.MaxSubscribers {
 		return nil, &store.Error{
 			Kind: store.ErrFull, Noun: "live",
-			Msg: fmt.Sprintf("%d subscriptions are open, which is the most there can be; end one first", len(old)),
+			Msg: fmt.Sprintf("%d subscriptions are open on this server, which is the most there can be; end one first", len(h.subs)),
 		}
 	}
-	next := append(slices.Clone(old), s)
-	h.subs.Store(&next)
+	h.wakeUp()
+	s.Begin = h.seq.Load()
+	if since.Stream == h.stream && since.After <= s.Begin {
+		var missed []*Told
+		if missed, s.Resumed = h.recent.since(since.After); s.Resumed {
+			s.Resumed = h.inspectedSince(&s.match, since.After)
+		}
+		if s.Resumed {
+			s.Begin = since.After
+			s.push(missed)
+		}
+	}
+	h.subs = append(h.subs, s)
 	h.inspect()
 	return s, nil
+}
+
+// wakeUp begins to keep events. Under mu.
+func (h *Hub) wakeUp() {
+	if h.sleep != nil {
+		h.sleep.Stop()
+		h.sleep = nil
+	}
+	if h.recent == nil {
+		// What happened while it slept has no number: a gap stands for it, so that
+		// nobody goes on behind it.
+		seq := h.seq.Add(1)
+		h.recent, h.keys = newRecent(h.o.RecentLength, h.o.RecentBytes, seq+1), keys{}
+		h.awake.Store(true)
+	}
+}
+
+// fallAsleep lets everything go once nobody has watched for Linger. Under mu.
+func (h *Hub) fallAsleep() {
+	h.awake.Store(false)
+	h.recent, h.keys, h.told, h.sleep = nil, nil, nil, nil
+	h.inspected.Store(nil)
 }
 
 func (h *Hub) remove(s *Sub) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	defer h.inspect()
-	next := slices.DeleteFunc(slices.Clone(h.list()), func(o *Sub) bool { return o == s })
-	if len(next) == 0 {
-		h.subs.Store(nil)
+	i := slices.Index(h.subs, s)
+	if i < 0 {
 		return
 	}
-	h.subs.Store(&next)
+	h.subs = slices.Delete(h.subs, i, i+1)
+	h.inspect()
+	if len(h.subs) == 0 {
+		var timer *time.Timer
+		timer = time.AfterFunc(h.o.Linger, func() {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			if h.sleep == timer { // nobody came back
+				h.fallAsleep()
+			}
+		})
+		h.sleep = timer
+	}
+}
+
+// Forget lets go of what was told of an organization that is deleted: another
+// may get its id.
+func (h *Hub) Forget(orgID string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.recent != nil {
+		h.recent.forget(orgID)
+	}
 }
