@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,7 +70,7 @@ func runScripts(t *testing.T, dir string, prepare func(*testscript.Env)) {
 			return usePlainBinary(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serving": serving, "settled": settled, "publish": publish, "document": document, "exits": exits, "received": received, "database": databaseIs, "alarm": alarmIs,
+			"serving": serving, "watched": watched, "settled": settled, "publish": publish, "document": document, "exits": exits, "received": received, "database": databaseIs, "alarm": alarmIs,
 			"login": logIn, "enters": entersWith, "accept": acceptLink, "setup": setUp, "keyed": keyedBy,
 		},
 		RequireExplicitExec: true,
@@ -133,6 +136,27 @@ func serving(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Setenv("HTTP", s.HTTP)
 		ts.Setenv("MQTT", s.MQTT)
 		return true, nil
+	})
+}
+
+// watched N waits until there are so many live subscriptions.
+func watched(ts *testscript.TestScript, _ bool, args []string) {
+	until(ts, "watched", func(ctx context.Context) (bool, error) {
+		_, port, err := net.SplitHostPort(ts.Getenv("HTTP"))
+		if err != nil {
+			return false, err
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+port+"/metrics", nil)
+		if err != nil {
+			return false, err
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return false, err
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		return strings.Contains(string(b), "\ntidegate_live_subscribers_count "+args[0]+"\n"), err
 	})
 }
 

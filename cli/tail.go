@@ -16,7 +16,8 @@ import (
 
 // tailEvent is one line of tail.
 type tailEvent struct {
-	Type     string      `json:"type"` // reading, lifecycle, rejection, skipped
+	Type     string      `json:"type"` // reading, lifecycle, rejection, alert, skipped
+	Change   alertChange `json:"change,omitempty"`
 	At       *store.Time `json:"at,omitempty"`
 	OrgID    string      `json:"orgId,omitempty"`
 	DeviceID string      `json:"deviceId,omitempty"`
@@ -26,23 +27,27 @@ type tailEvent struct {
 	Line     string      `json:"line,omitempty"`
 	Skipped  uint64      `json:"skipped,omitempty"`
 
-	Reading *store.Reading `json:"-"` // of a reading; its fields stand beside type
+	Alert   *store.AlertEvent `json:"alert,omitempty"`
+	Reading *store.Reading    `json:"-"` // of a reading; its fields stand beside type
 }
 
 func (p *program) tailVerb() *cobra.Command {
 	var devices, kinds []string
-	var port int
-	c := verb("tail", "Watch readings, connects and rejections as they happen", func(ctx context.Context, _ []string) error {
-		all := []string{client.KindReadings, client.KindLifecycle, client.KindRejections}
+	var port, count int
+	c := verb("tail", "Watch readings, connects, rejections and alarms as they happen", func(ctx context.Context, _ []string) error {
+		all := []string{client.KindReadings, client.KindLifecycle, client.KindRejections, client.KindAlerts}
 		for _, k := range kinds {
 			if !slices.Contains(all, k) {
-				return usage("--kind %s: use readings, lifecycle or rejections", k)
+				return usage("--kind %s: use readings, lifecycle, rejections or alerts", k)
 			}
+		}
+		if len(kinds) == 0 {
+			kinds = all
 		}
 		if port > 65535 || port >= 0 && len(devices) == 0 {
 			return usage("--port is a number from 0 to 65535 and needs --device")
 		}
-		s := client.Subscription{Kinds: kinds}
+		s := client.Subscription{Kinds: kinds, Devices: devices}
 		if port >= 0 {
 			for _, d := range devices {
 				s.Ports = append(s.Ports, client.LivePort{DeviceID: d, PortNumber: uint16(port)})
@@ -52,13 +57,16 @@ func (p *program) tailVerb() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		t := &tailer{p: p, devices: devices, csv: csv.NewWriter(p.Stdout)}
+		ctx, t := tailFor(ctx, count)
+		t.p, t.devices, t.csv = p, devices, csv.NewWriter(p.Stdout)
+		defer t.end()
 		return cl.Tail(ctx, s, t.message)
 	})
 	c.Example = "  tidegate tail --device d1\n  tidegate tail --kind rejections"
 	c.Flags().StringSliceVar(&devices, "device", nil, "of this device alone (may be repeated)")
 	c.Flags().IntVar(&port, "port", -1, "of this port number alone; needs --device")
-	c.Flags().StringSliceVar(&kinds, "kind", nil, "readings, lifecycle or rejections (default all)")
+	c.Flags().StringSliceVar(&kinds, "kind", nil, "readings, lifecycle, rejections or alerts (default all)")
+	c.Flags().IntVar(&count, "count", 0, "end after so many events (default never)")
 	return c
 }
 
@@ -68,6 +76,16 @@ type tailer struct {
 	devices []string
 	csv     *csv.Writer
 	titled  bool
+	alarms  alarmsSeen
+	left    int // events; 0: they are not counted
+	end     context.CancelFunc
+}
+
+// tailFor answers a tailer that ends the context after so many events; 0: it
+// does not.
+func tailFor(ctx context.Context, count int) (context.Context, *tailer) {
+	ctx, cancel := context.WithCancel(ctx)
+	return ctx, &tailer{left: max(count, 0), end: cancel, alarms: alarmsSeen{}}
 }
 
 func (t *tailer) message(m client.LiveMessage) error {
@@ -81,6 +99,10 @@ func (t *tailer) message(m client.LiveMessage) error {
 		events = append(events, tailEvent{
 			Type: m.Type, At: &m.At, OrgID: m.OrgID, DeviceID: m.DeviceID, Port: m.Port, Status: m.Status, Reason: m.Reason, Line: m.Line,
 		})
+	case "alert":
+		if e, ok := t.alarms.event(m.Alert); ok {
+			events = append(events, e)
+		}
 	}
 	if m.Skipped > 0 {
 		events = append(events, tailEvent{Type: "skipped", Skipped: m.Skipped})
@@ -92,6 +114,11 @@ func (t *tailer) message(m client.LiveMessage) error {
 		if err := t.print(e); err != nil {
 			return err
 		}
+		if t.left--; t.left == 0 {
+			t.end()
+			return nil
+		}
+		t.left = max(t.left, 0)
 	}
 	return nil
 }
@@ -157,6 +184,8 @@ func (e tailEvent) text() string {
 			return fmt.Sprintf("%s is %s (%s)", e.DeviceID, e.Status, e.Reason)
 		}
 		return fmt.Sprintf("%s is %s", e.DeviceID, e.Status)
+	case "alert":
+		return e.Change.text(e.Alert)
 	case "skipped":
 		return fmt.Sprintf("%d events passed over: this terminal is slower than they come", e.Skipped)
 	}

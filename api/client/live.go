@@ -18,6 +18,8 @@ const (
 	KindReadings   = "readings"
 	KindLifecycle  = "lifecycle"
 	KindRejections = "rejections"
+	KindAlerts     = "alerts"
+	KindMessages   = "messages" // of Subscription.Devices, eight at most
 )
 
 // LivePort chooses the events of one port.
@@ -26,15 +28,29 @@ type LivePort struct {
 	PortNumber uint16 `json:"portNumber"`
 }
 
-// Subscription chooses live events; empty fields choose all.
+// Subscription chooses live events; empty fields choose all. No kinds are
+// readings, lifecycle and rejections.
 type Subscription struct {
-	Kinds []string
-	Ports []LivePort
+	Kinds   []string
+	OrgID   string
+	Devices []string
+	Ports   []LivePort
+	// Snapshot asks for how things stand, before what changes.
+	Snapshot bool
+	// Stream and After go on behind the message that had them, where the server
+	// still has what came since; subscribed says whether.
+	Stream string
+	After  uint64
 }
 
 // LiveMessage is one message of the server; Type says which fields are set.
 type LiveMessage struct {
-	Type string `json:"type"` // readings, lifecycle, rejection, subscribed, error
+	Type string `json:"type"` // subscribed, snapshot, readings, lifecycle, rejection, alert, message, skipped
+
+	ID      int64  `json:"id"`
+	Seq     uint64 `json:"seq"`     // all up to here was told
+	Stream  string `json:"stream"`  // subscribed
+	Resumed bool   `json:"resumed"` // subscribed: what was missed follows
 
 	Items   []store.Reading `json:"items"`   // readings, in the order of storing
 	Skipped uint64          `json:"skipped"` // events passed over since the last message, because this client was slow
@@ -46,7 +62,10 @@ type LiveMessage struct {
 	Status   string     `json:"status"` // lifecycle: online or offline
 	Reason   string     `json:"reason"` // of a disconnect, or of a rejection
 	Line     string     `json:"line"`   // rejection: cause and fix, one line
-	Detail   string     `json:"detail"` // error
+
+	Alert *store.AlertEvent `json:"alert"` // alert: as it is after the change
+
+	Detail string `json:"detail"` // error, and snapshot: why readings are missing
 
 	// Raw is the message as it came.
 	Raw json.RawMessage `json:"-"`
@@ -73,7 +92,10 @@ func (c *Client) Tail(ctx context.Context, s Subscription, fn func(LiveMessage) 
 	}
 	defer func() { _ = conn.CloseNow() }()
 	conn.SetReadLimit(maxLiveMessage)
-	sub, err := json.Marshal(map[string]any{"type": "subscribe", "id": 1, "kinds": s.Kinds, "ports": s.Ports})
+	sub, err := json.Marshal(map[string]any{
+		"type": "subscribe", "id": 1, "kinds": s.Kinds, "orgId": s.OrgID, "devices": s.Devices, "ports": s.Ports,
+		"snapshot": s.Snapshot, "stream": s.Stream, "after": s.After,
+	})
 	if err != nil {
 		return fmt.Errorf("encode subscription: %w", err)
 	}
