@@ -119,6 +119,7 @@ func newBox(t testing.TB, change ...func(*Options)) *box {
 		Sender: newTestSender(t, netip.MustParsePrefix("127.0.0.0/8")),
 		Page:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the page") }),
 	}
+	o.livePosition = time.Hour // a test that is slow must not hear of it
 	b.withAlarms(&o)
 	for _, c := range change {
 		c(&o)

@@ -27,7 +27,7 @@ func (s *Server) shareCrossOrigin(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 	return func(c echo.Context) error {
 		r := c.Request()
-		if p := r.URL.Path; !strings.HasPrefix(p, "/api/") && p != "/openapi.json" {
+		if p := r.URL.Path; !strings.HasPrefix(p, "/api/") && p != "/openapi.json" && p != "/asyncapi.json" {
 			return next(c)
 		}
 		h := c.Response().Header()

@@ -37,7 +37,12 @@ func (s *Server) routeDocuments() error {
 	if err != nil {
 		return err
 	}
+	asyncapi, err := s.asyncDocument()
+	if err != nil {
+		return err
+	}
 	page, policy := docs()
+	s.echo.GET("/asyncapi.json", func(c echo.Context) error { return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, asyncapi) })
 	s.echo.GET("/openapi.json", func(c echo.Context) error { return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, openapi) })
 	s.echo.GET("/docs", func(c echo.Context) error {
 		c.Response().Header().Set("Content-Security-Policy", policy)

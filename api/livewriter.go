@@ -41,7 +41,7 @@ func (l *liveConn) write(ctx context.Context) error {
 			s.sub.Close()
 		}
 	}()
-	position := time.NewTicker(livePosition)
+	position := time.NewTicker(l.s.o.livePosition)
 	defer position.Stop()
 	var pace <-chan time.Time // nil: a message may go
 	for {

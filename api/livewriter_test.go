@@ -534,3 +534,22 @@ func TestLiveOfADeletedOrganization(t *testing.T) {
 		t.Errorf("the organization is there: %v", err)
 	}
 }
+
+// TestLivePosition: a subscription that hears of nothing is told how far the
+// stream has come, so that it can go on from there after a break.
+func TestLivePosition(t *testing.T) {
+	b := newBox(t, func(o *Options) { o.livePosition = 10 * time.Millisecond }).withSample(t)
+	c := b.watch(t, b.ann(t).AccessToken)
+	say(t, c, LiveSubscribe{Type: "subscribe", ID: 1, Ports: []LivePort{{"d1", 4}}})
+	begin := hearOf(t, c, "subscribed")
+	for range 5 {
+		b.hub.Publish([]live.Event{reading("d1", 1, 1)})
+	}
+	for seq := begin.Seq; seq < b.hub.Seq(); {
+		m := hear(t, c)
+		if m.Type != "readings" || m.ID != 1 || len(m.Items) != 0 || m.Seq <= seq {
+			t.Fatalf("behind %d: %+v", seq, m)
+		}
+		seq = m.Seq
+	}
+}

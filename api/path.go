@@ -16,7 +16,7 @@ func ours(p string) bool { return own(p) || own(path.Clean(p)) }
 
 func own(p string) bool {
 	switch p {
-	case "/api", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs":
+	case "/api", "/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json", "/docs":
 		return true
 	}
 	return strings.HasPrefix(p, "/api/")

@@ -34,7 +34,7 @@ func TestPaths(t *testing.T) {
 		"/api/v1/devices/d1%00": 404, "/api/v1/devices/%ff": 404, "/api/v1/devices/d1;x=1": 404, "/api/v1/devices/d1%3Fports=1": 404, "/api/v1/devices/d1%252Fports": 404,
 		"/api/v1/devices/d1\\ports": 404, "/api/v1/devices/D1": 404, "/API/v1/devices": 200, // the page's
 		"/api/v1/devices/" + strings.Repeat("x", 10_000): 404,
-		"/healthz": 200, "/healthz/": 404, "//healthz": 404, "/docs/": 404, "/openapi.json/": 404, "/api": 404, "/api/": 404,
+		"/healthz": 200, "/healthz/": 404, "//healthz": 404, "/docs/": 404, "/openapi.json/": 404, "/asyncapi.json": 200, "/asyncapi.json/": 404, "/api": 404, "/api/": 404,
 		"http://elsewhere/api/v1/devices": 200, // as it is sent to a proxy: the path counts
 	} {
 		resp, body := b.raw(t, token, "GET "+path)

@@ -71,7 +71,8 @@ type Options struct {
 	Registerer prometheus.Registerer // nil: no metrics
 	Now        ingest.Clock          // nil: the time
 
-	bodyTimeout time.Duration // 0: bodyTimeout; tests have less patience
+	bodyTimeout  time.Duration // 0: bodyTimeout; tests have less patience
+	livePosition time.Duration // 0: livePosition
 }
 
 // Pipeline is the way of messages into the store, and its books.
@@ -135,6 +136,9 @@ func New(o Options) (*Server, error) {
 	}
 	if o.bodyTimeout == 0 {
 		o.bodyTimeout = bodyTimeout
+	}
+	if o.livePosition == 0 {
+		o.livePosition = livePosition
 	}
 	t, err := newTokens(o.Keys, o.AccessTokenTTL, o.Now)
 	if err != nil {

@@ -212,7 +212,7 @@ function operation(method, path, op) {
 function show() {
   byId('version').textContent = doc.info.version;
   byId('about').replaceChildren(...doc.info.description.split('\n\n').map((/** @type {string} */ p) => el('p', {}, p)),
-    el('p', {}, el('a', { href: '/openapi.json' }, '/openapi.json')));
+    el('p', {}, el('a', { href: '/openapi.json' }, '/openapi.json'), ' · ', el('a', { href: '/asyncapi.json' }, '/asyncapi.json'), ' (live)'));
   const groups = new Map(doc.tags.map((/** @type {Json} */ t) => [t.name, [t.description]]));
   for (const [path, item] of Object.entries(doc.paths)) {
     for (const [method, op] of Object.entries(item)) {
