@@ -26,6 +26,7 @@ var sections = []section{
 	{"mongo", mongoDB},
 	{"ports", manyPorts},
 	{"alarms", alarms},
+	{"viewers", viewers},
 	{"volume", volume},
 	{"traces", traces},
 }

@@ -1,0 +1,287 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"nhooyr.io/websocket"
+)
+
+// The load that viewers watch: viewerDevices publish viewerReadings each, once a
+// second.
+const (
+	viewerCount    = 1000
+	viewerDevices  = 100
+	viewerReadings = 10
+)
+
+// Watched is one run of viewers.
+type Watched struct {
+	Delivered  float64 // readings a second, to all viewers together
+	CPU        float64 // of the server, cores
+	P50, P99   float64 // ms from publishing to receipt
+	RssAnonMiB float64 // the largest seen
+	Skipped    float64 // readings
+}
+
+// viewers measures what 1,000 pages cost that watch while 1,000 readings a second
+// come in, by how many of the ports each watches.
+func viewers(ctx context.Context, c *Config) error {
+	fmt.Fprintf(c.Out, "### Viewers: 1,000 readings/s of %d ports\n\n", viewerDevices*viewerReadings)
+	fmt.Fprintln(c.Out, "| viewers x ports each | delivered readings/s | CPU cores | publish to receipt p50 ms | p99 ms | RssAnon MiB | skipped |\n|---|---|---|---|---|---|---|")
+	for _, shape := range []struct{ viewers, ports int }{{0, 0}, {1, 1000}, {viewerCount, 10}, {viewerCount, 100}, {viewerCount, 1000}} {
+		var runs []Watched
+		for i := range c.Runs {
+			c.logf("%d viewers of %d ports, run %d of %d", shape.viewers, shape.ports, i+1, c.Runs)
+			w, err := c.watched(ctx, shape.viewers, shape.ports)
+			if err != nil {
+				return err
+			}
+			runs = append(runs, w)
+		}
+		of := func(f func(Watched) float64) Spread {
+			var v []float64
+			for _, w := range runs {
+				v = append(v, f(w))
+			}
+			return NewSpread(v)
+		}
+		fmt.Fprintf(c.Out, "| %d x %d | %s | %s | %s | %s | %s | %s |\n", shape.viewers, shape.ports,
+			of(func(w Watched) float64 { return w.Delivered }), of(func(w Watched) float64 { return w.CPU }), of(func(w Watched) float64 { return w.P50 }),
+			of(func(w Watched) float64 { return w.P99 }), of(func(w Watched) float64 { return w.RssAnonMiB }), of(func(w Watched) float64 { return w.Skipped }))
+	}
+	fmt.Fprintln(c.Out)
+	return nil
+}
+
+// watched measures one run.
+func (c *Config) watched(ctx context.Context, viewers, ports int) (w Watched, err error) {
+	s, logins, err := c.serve(ctx, viewerDevices, viewerReadings, "TIDEGATE_HTTP_RATE_LIMIT=0", "TIDEGATE_HTTP_RATE_LIMIT_ADDRESS=0",
+		"TIDEGATE_HTTP_LIVE_CONNECTIONS_USER=2000")
+	if err != nil {
+		return w, err
+	}
+	defer func() { err = errors.Join(err, s.Remove()) }()
+	var key struct{ Key string }
+	if err := s.post(ctx, "/api/v1/api-keys", map[string]any{"name": "viewers", "orgId": "acme", "scopes": []string{"read"}}, &key); err != nil {
+		return w, err
+	}
+	all := make([]*viewer, viewers)
+	defer func() {
+		for _, v := range all {
+			if v != nil {
+				_ = v.conn.CloseNow()
+			}
+		}
+	}()
+	for i := range all {
+		if all[i], err = watch(ctx, s.HTTP, key.Key, logins, i, ports); err != nil {
+			return w, fmt.Errorf("viewer %d: %w", i, err)
+		}
+	}
+	var count seenReadings
+	var watching sync.WaitGroup
+	for _, v := range all {
+		watching.Go(func() { v.read(ctx, &count) })
+	}
+	run, stop := context.WithTimeout(ctx, c.Seconds)
+	defer stop()
+	published := make(chan error, 1)
+	go func() { published <- publishSteadily(run, s.MQTT, logins) }()
+	// The first seconds are of warming up.
+	if err := sleep(run, min(3*time.Second, c.Seconds/3)); err != nil {
+		return w, err
+	}
+	count.reset()
+	before, err := ReadUsage(s.Pid())
+	if err != nil {
+		return w, err
+	}
+	rss, began := watchRss(s.Pid()), time.Now()
+	err = <-published
+	after, err2 := ReadUsage(s.Pid())
+	elapsed := time.Since(began).Seconds()
+	if err := errors.Join(err, err2); err != nil {
+		return w, err
+	}
+	w.RssAnonMiB = rss()
+	w.Delivered, w.Skipped = float64(count.items.Load())/elapsed, float64(count.skipped.Load())
+	w.CPU = (after.CPU - before.CPU).Seconds() / elapsed
+	w.P50, w.P99 = count.percentile(0.5), count.percentile(0.99)
+	for i, v := range all {
+		_ = v.conn.CloseNow()
+		all[i] = nil
+	}
+	watching.Wait()
+	return w, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// publishSteadily lets each device publish once a second, until ctx ends. A value
+// is the time at which it was sent, in ms.
+func publishSteadily(ctx context.Context, addr string, logins []Login) error {
+	var wg sync.WaitGroup
+	errs := make(chan error, len(logins))
+	for i, l := range logins {
+		conn, err := Connect(addr, l)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		wg.Go(func() {
+			errs <- publishEach(ctx, conn, l.User, time.Second*time.Duration(i)/time.Duration(len(logins)))
+		})
+	}
+	wg.Wait()
+	close(errs)
+	var err error
+	for e := range errs {
+		err = errors.Join(err, e)
+	}
+	return err
+}
+
+func publishEach(ctx context.Context, conn net.Conn, device string, first time.Duration) error {
+	next := time.Now().Add(first)
+	for n := 1; ; n++ {
+		if sleep(ctx, time.Until(next)) != nil {
+			return nil
+		}
+		now := time.Now()
+		b := fmt.Appendf(nil, `{"ts":%d,"readings":[`, now.UnixMilli())
+		for p := range viewerReadings {
+			if p > 0 {
+				b = append(b, ',')
+			}
+			b = fmt.Appendf(b, `{"port":%d,"value":%.3f}`, p+1, float64(now.UnixMicro())/1000)
+		}
+		if err := publish(conn, "org/acme/device/"+device+"/telemetry", uint16(n%65535)+1, append(b, `]}`...)); err != nil {
+			return err
+		}
+		next = next.Add(time.Second)
+	}
+}
+
+// viewer is one live connection.
+type viewer struct{ conn *websocket.Conn }
+
+// watch opens one that watches so many ports, others than its neighbours.
+func watch(ctx context.Context, addr, key string, logins []Login, nth, ports int) (*viewer, error) {
+	conn, _, err := websocket.Dial(ctx, "ws://"+addr+"/api/v1/live", &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + key}}})
+	if err != nil {
+		return nil, err
+	}
+	conn.SetReadLimit(4 << 20)
+	type port struct {
+		DeviceID   string `json:"deviceId"`
+		PortNumber int    `json:"portNumber"`
+	}
+	var chosen []port
+	for i := range ports {
+		k := (nth*ports + i) % (len(logins) * viewerReadings)
+		chosen = append(chosen, port{logins[k/viewerReadings].User, k%viewerReadings + 1})
+	}
+	b, err := json.Marshal(map[string]any{"type": "subscribe", "id": 1, "kinds": []string{"readings"}, "ports": chosen})
+	if err == nil {
+		err = conn.Write(ctx, websocket.MessageText, b)
+	}
+	if err == nil {
+		_, b, err = conn.Read(ctx)
+	}
+	if err == nil && !bytes.Contains(b, []byte(`"subscribed"`)) {
+		err = fmt.Errorf("it says %s", b)
+	}
+	if err != nil {
+		_ = conn.CloseNow()
+		return nil, err
+	}
+	return &viewer{conn}, nil
+}
+
+// read counts what comes until the connection ends. It looks no closer than it
+// must: the machine is the server's, too.
+func (v *viewer) read(ctx context.Context, count *seenReadings) {
+	var buf bytes.Buffer
+	value, skipped := []byte(`"rawValue":`), []byte(`"skipped":`)
+	for {
+		_, r, err := v.conn.Reader(ctx)
+		if err != nil {
+			return
+		}
+		buf.Reset()
+		if _, err := io.Copy(&buf, r); err != nil {
+			return
+		}
+		now, b := float64(time.Now().UnixMicro())/1000, buf.Bytes()
+		n := bytes.Count(b, value)
+		if count.items.Add(int64(n))%16 < int64(n) {
+			for rest := b; ; {
+				_, after, ok := bytes.Cut(rest, value)
+				if !ok {
+					break
+				}
+				if sent, err := strconv.ParseFloat(string(after[:max(bytes.IndexByte(after, ','), 0)]), 64); err == nil {
+					count.took(now - sent)
+				}
+				rest = after
+			}
+		}
+		if i := bytes.LastIndex(b, skipped); i >= 0 {
+			if k, err := strconv.ParseInt(string(bytes.TrimRight(b[i+len(skipped):], "}")), 10, 64); err == nil {
+				count.skipped.Add(k)
+			}
+		}
+	}
+}
+
+// seenReadings is what all viewers saw.
+type seenReadings struct {
+	items, skipped atomic.Int64
+	mu             sync.Mutex
+	latencies      []float64 // ms, a sample
+}
+
+func (s *seenReadings) took(ms float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.latencies) < 2_000_000 {
+		s.latencies = append(s.latencies, ms)
+	}
+}
+
+func (s *seenReadings) reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.latencies = nil
+	s.items.Store(0)
+	s.skipped.Store(0)
+}
+
+func (s *seenReadings) percentile(p float64) float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.latencies) == 0 {
+		return 0
+	}
+	slices.Sort(s.latencies)
+	return s.latencies[min(int(p*float64(len(s.latencies))), len(s.latencies)-1)]
+}
