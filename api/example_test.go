@@ -84,6 +84,18 @@ func withBoxParts(o *Options) {
 			Ledger: store.Ledger{Received: 6, Stored: 6}, Connections: 12, Devices: 3, DiskFree: 20 << 30, DiskUsed: 4 << 20, DiskPerDay: 50 << 20, DiskDaysLeft: &left,
 		}, nil
 	}
+	o.Doctor = func(context.Context) ([]Check, error) {
+		return []Check{
+			{"server", "ok", "version 1.0.0 serves /var/lib/tidegate since 2025-09-06T12:00:00Z"},
+			{"disk", "warning", "12 days until it is full: free some, or set store.keep_months"},
+		}, nil
+	}
+	o.Settings = func() []Setting {
+		return []Setting{
+			{Key: "http.listen", Value: "127.0.0.1:8080", Default: ":8080", Source: "file", Origin: "/var/lib/tidegate/config.yaml line 3"},
+			{Key: "smtp.password", Value: "[secret]", Source: "environment", Origin: "environment TIDEGATE_SMTP_PASSWORD", Secret: true},
+		}
+	}
 	o.Backup = func(_ context.Context, w io.Writer) error {
 		_, err := io.WriteString(w, "a backup")
 		return err

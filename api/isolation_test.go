@@ -127,6 +127,8 @@ func trials() []trial {
 	return []trial{
 		{op: "get-me", method: "GET", path: "/me"},
 		{op: "get-status", method: "GET", path: "/status", is: aBoxList},
+		{op: "get-doctor", method: "GET", path: "/doctor"},
+		{op: "get-settings", method: "GET", path: "/settings"},
 		{op: "get-backup", method: "GET", path: "/backup", ok: 503},
 		{op: "preview-retention", method: "GET", path: "/retention", ok: 503},
 		{op: "apply-retention", method: "POST", path: "/retention/apply", body: `{"keepMonths":3}`, ok: 503},
@@ -284,6 +286,12 @@ func newWorld(t *testing.T) *world {
 func withStatus(o *Options) {
 	o.Status = func(context.Context) (Status, error) {
 		return Status{Ready: true, Store: "embedded", DataDir: "/data/" + ownOrg + "-" + foreignOrg, PID: 7}, nil
+	}
+	o.Doctor = func(context.Context) ([]Check, error) {
+		return []Check{{"server", "ok", "serves " + ownOrg + " and " + foreignOrg}}, nil
+	}
+	o.Settings = func() []Setting {
+		return []Setting{{Key: "http.listen", Value: foreignOrg, Default: ":8080", Source: "file"}}
 	}
 }
 

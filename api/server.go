@@ -56,8 +56,10 @@ type Options struct {
 
 	// Presence answers what the broker last saw of a device; nil: nothing.
 	Presence func(uid uint32) store.Presence
-	// Status, Backup and Retention answer 503 while they are nil.
+	// Status, Doctor, Settings, Backup and Retention answer 503 while they are nil.
 	Status    func(context.Context) (Status, error)
+	Doctor    func(context.Context) ([]Check, error)
+	Settings  func() []Setting
 	Backup    func(context.Context, io.Writer) error
 	Retention Retention
 	Sender    ChannelSender // nil: nothing is sent
@@ -115,6 +117,7 @@ type Server struct {
 	live     *liveConns
 	gzips    *gzips
 	rates    *rates
+	doctor   *doctor
 	policies map[string]policy // by operation
 	// openPaths are those of operations that are open to all.
 	openPaths map[string]bool
@@ -157,6 +160,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.importer, s.live, s.gzips = &importer{s: s}, newLiveConns(o.LiveConnections, o.LiveConnectionsUser), newGzips()
+	s.doctor = &doctor{o: o}
 	s.echo.HideBanner, s.echo.HidePort = true, true
 	s.echo.IPExtractor = echo.ExtractIPDirect()
 	s.echo.HTTPErrorHandler = s.handleError
@@ -221,6 +225,8 @@ func (s *Server) routes() {
 	s.routeLedger()
 	s.routeAudit()
 	s.routeOperation()
+	s.routeDoctor()
+	s.routeSettings()
 	s.routeLive()
 }
 

@@ -69,6 +69,9 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	o := p.gatewayOptions(cfg, warnings)
 	o.NextPort = true
+	if o.Settings, err = config.Settings(p.sources("", set)); err != nil {
+		return err
+	}
 	o.Logger = p.logger("warn", cfg.Logging.Format) // the lines to copy stay the last ones
 
 	ctx, cancel := context.WithCancelCause(ctx)

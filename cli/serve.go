@@ -48,6 +48,9 @@ func (p *program) serveVerb() *cobra.Command {
 		}
 		o := p.gatewayOptions(cfg, warnings)
 		o.AckOnly = ackOnly
+		if o.Settings, err = config.Settings(p.sources(file, set)); err != nil {
+			return configError{err}
+		}
 		stopWatch := func() {}
 		defer func() { stopWatch() }()
 		hangup := make(chan os.Signal, 1)

@@ -109,3 +109,44 @@ func (c *Client) Backup(ctx context.Context, w io.Writer) (int64, error) {
 	}
 	return n, nil
 }
+
+// Check is one thing that a doctor looked at.
+type Check struct {
+	Name   string `json:"name"`
+	State  string `json:"state"`  // ok, warning, failed
+	Detail string `json:"detail"` // what was found, and the way out
+}
+
+// DoctorReport is what was found at a time.
+type DoctorReport struct {
+	At    store.Time `json:"at"`
+	Items []Check    `json:"items"`
+}
+
+// Doctor looks at a server that runs, its folder and its machine.
+func (c *Client) Doctor(ctx context.Context) (DoctorReport, error) {
+	var out DoctorReport
+	return out, c.call(ctx, http.MethodGet, "/doctor", nil, nil, &out)
+}
+
+// Setting is a key of the configuration and what it says.
+type Setting struct {
+	Key     string `json:"key"`
+	Value   string `json:"value"` // of a secret a mark
+	Default string `json:"default"`
+	Source  string `json:"source"`           // default, file, environment, flag
+	Origin  string `json:"origin,omitempty"` // such as "config.yaml line 3"
+	Secret  bool   `json:"secret"`
+}
+
+// Settings are in force since the server began.
+type Settings struct {
+	Items   []Setting `json:"items"`
+	Restart string    `json:"restart"` // when a change takes effect, in words
+}
+
+// Settings answers the configuration.
+func (c *Client) Settings(ctx context.Context) (Settings, error) {
+	var out Settings
+	return out, c.call(ctx, http.MethodGet, "/settings", nil, nil, &out)
+}

@@ -123,29 +123,34 @@ type Sources struct {
 
 // Load answers the settings and what a person should know about them. Every
 // fault of one source is in the error.
-func Load(s Sources) (c Config, warnings []string, err error) {
-	c = Default()
-	t := newTable(&c)
+func Load(s Sources) (Config, []string, error) {
+	c := Default()
+	warnings, err := newTable(&c).load(&c, s)
+	return c, warnings, err
+}
+
+// load takes the sources into c, whose table it is.
+func (t table) load(c *Config, s Sources) (warnings []string, err error) {
 	if s.DefaultYAML != nil {
 		if err := t.readYAML("the built-in config.yaml", s.DefaultYAML); err != nil {
-			return c, nil, err
+			return nil, err
 		}
 		for i := range t {
-			t[i].origin = "" // a default was given by nobody
+			t[i].source, t[i].origin = SourceDefault, "" // a default was given by nobody
 		}
 	}
 	if s.File != "" {
 		b, err := os.ReadFile(s.File)
 		if err != nil {
-			return c, nil, fmt.Errorf("read the configuration: %w", err)
+			return nil, fmt.Errorf("read the configuration: %w", err)
 		}
 		if err := t.readYAML(s.File, b); err != nil {
-			return c, nil, err
+			return nil, err
 		}
 	}
 	warnings, err = t.readEnviron(s.Environ, &c.MongoURI)
 	if err != nil {
-		return c, warnings, err
+		return warnings, err
 	}
 	var faults []error
 	for i, k := range t {
@@ -153,7 +158,7 @@ func Load(s Sources) (c Config, warnings []string, err error) {
 		if !ok {
 			continue
 		}
-		if err := t[i].set(text, "flag for "+k.path); err != nil {
+		if err := t[i].set(text, SourceFlag, "flag for "+k.path); err != nil {
 			faults = append(faults, fmt.Errorf("flag for %s: %w", k.path, err))
 		}
 	}
@@ -165,7 +170,7 @@ func Load(s Sources) (c Config, warnings []string, err error) {
 	if len(faults) == 0 {
 		faults = append(append(c.check(), c.checkDoors(t)...), c.checkMail(t)...)
 	}
-	return c, append(append(warnings, c.warnings()...), c.mailWarnings()...), errors.Join(faults...)
+	return append(append(warnings, c.warnings()...), c.mailWarnings()...), errors.Join(faults...)
 }
 
 // check finds what no single key can say.

@@ -30,21 +30,27 @@ func kubernetes(name, text string) bool {
 	return regexp.MustCompile(`^TIDEGATE_(.+_)?(SERVICE_(HOST|PORT)(_.+)?|PORT_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?|PORT)$`).MatchString(name)
 }
 
-// readEnviron takes PORT, MONGO_URI, every TIDEGATE_<SECTION>_<KEY>, and warns about what
-// has no effect. An empty variable is not set.
-func (t table) readEnviron(environ []string, mongoURI *string) (warnings []string, err error) {
+// environment answers the variables that are set; an empty one is not.
+func environment(environ []string) map[string]string {
 	env := map[string]string{}
 	for _, e := range environ {
 		if k, v, ok := strings.Cut(e, "="); ok && v != "" {
 			env[k] = v
 		}
 	}
+	return env
+}
+
+// readEnviron takes PORT, MONGO_URI, every TIDEGATE_<SECTION>_<KEY>, and warns about what
+// has no effect. An empty variable is not set.
+func (t table) readEnviron(environ []string, mongoURI *string) (warnings []string, err error) {
+	env := environment(environ)
 	var faults []error
 	if port, ok := env["PORT"]; ok {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil {
 			faults = append(faults, fmt.Errorf("environment PORT: %q is not a port from 0 to 65535, such as 3000", port))
 		} else if _, wins := env[variable("http.listen")]; !wins {
-			if err := t.find("http.listen").set(":"+strconv.FormatUint(n, 10), "environment PORT"); err != nil {
+			if err := t.find("http.listen").set(":"+strconv.FormatUint(n, 10), SourceEnvironment, "environment PORT"); err != nil {
 				faults = append(faults, err)
 			}
 		}
@@ -57,7 +63,7 @@ func (t table) readEnviron(environ []string, mongoURI *string) (warnings []strin
 		known[name] = true
 		names = append(names, name)
 		if text, ok := env[name]; ok {
-			if err := t[i].set(text, "environment "+name); err != nil {
+			if err := t[i].set(text, SourceEnvironment, "environment "+name); err != nil {
 				faults = append(faults, fmt.Errorf("environment %s: %w", name, err))
 			}
 		}

@@ -6,15 +6,16 @@ import "strings"
 type key struct {
 	path   string // section.key
 	value  value
+	source Source
 	origin string // where it was given, such as "config.yaml line 3"; empty: nowhere
 }
 
 // set takes the text of a source.
-func (k *key) set(text, origin string) error {
+func (k *key) set(text string, source Source, origin string) error {
 	if err := k.value.set(text); err != nil {
 		return err
 	}
-	k.origin = origin
+	k.source, k.origin = source, origin
 	return nil
 }
 
@@ -74,7 +75,7 @@ func newTable(c *Config) table {
 	}
 	t := make(table, len(all))
 	for i, k := range all {
-		t[i] = key{path: k.path, value: k.value}
+		t[i] = key{path: k.path, value: k.value, source: SourceDefault}
 	}
 	return t
 }

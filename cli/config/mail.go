@@ -44,6 +44,8 @@ func (c *Config) mailWarnings() []string {
 // textValue takes one line.
 type textValue struct{ to *string }
 
+func (v textValue) text() string { return *v.to }
+
 func (v textValue) set(text string) error {
 	if strings.ContainsAny(text, "\x00\n\r") {
 		return fmt.Errorf("%q has a line break in it", text)
@@ -54,6 +56,8 @@ func (v textValue) set(text string) error {
 
 // hostValue takes the name or address of another machine; empty: none.
 type hostValue struct{ to *string }
+
+func (v hostValue) text() string { return *v.to }
 
 func (v hostValue) set(text string) error {
 	if _, err := netip.ParseAddr(text); err != nil && strings.ContainsAny(text, ":/@ \t\x00\n\r") {
@@ -66,6 +70,8 @@ func (v hostValue) set(text string) error {
 // mailboxValue takes an address of email, perhaps with a name; empty: none.
 type mailboxValue struct{ to *string }
 
+func (v mailboxValue) text() string { return *v.to }
+
 func (v mailboxValue) set(text string) error {
 	if _, err := mail.ParseAddress(text); err != nil && text != "" {
 		return fmt.Errorf("%q is not an address such as alarms@example.org or Plant <alarms@example.org>", text)
@@ -77,6 +83,8 @@ func (v mailboxValue) set(text string) error {
 // pageValue takes the address of a page, and keeps it without a slash at its end;
 // empty: none.
 type pageValue struct{ to *string }
+
+func (v pageValue) text() string { return *v.to }
 
 func (v pageValue) set(text string) error {
 	u, err := url.Parse(text)

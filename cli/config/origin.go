@@ -32,6 +32,8 @@ type originsValue struct{ to *List }
 
 const maxOrigins = 100
 
+func (v originsValue) text() string { return string(*v.to) }
+
 func (v originsValue) set(text string) error { return v.setAll(strings.Split(text, ",")) }
 
 func (v originsValue) setAll(texts []string) error {

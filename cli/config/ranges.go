@@ -12,6 +12,8 @@ type rangesValue struct{ to *List }
 
 const maxRanges = 100
 
+func (v rangesValue) text() string { return string(*v.to) }
+
 func (v rangesValue) set(text string) error { return v.setAll(strings.Split(text, ",")) }
 
 func (v rangesValue) setAll(texts []string) error {

@@ -27,6 +27,9 @@ func (s Secret) Reveal() string { return string(s) }
 // secretValue takes a text that errors do not repeat.
 type secretValue struct{ to *Secret }
 
+// text does not tell what it is.
+func (v secretValue) text() string { return v.to.String() }
+
 func (v secretValue) set(text string) error {
 	if strings.ContainsAny(text, "\x00\n\r") {
 		return errors.New("a password has no line break in it; one at its end may have come from a file")

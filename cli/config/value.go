@@ -17,14 +17,20 @@ const (
 	hour        = time.Hour
 )
 
-// value takes the text of a setting, or says what is allowed.
-type value interface{ set(text string) error }
+// value takes the text of a setting, or says what is allowed, and answers it as
+// it would be written.
+type value interface {
+	set(text string) error
+	text() string
+}
 
 // addressValue is what is listened on; empty: nothing is.
 type addressValue struct {
 	to   *string
 	port string // for the example
 }
+
+func (v addressValue) text() string { return *v.to }
 
 func (v addressValue) set(text string) error {
 	if text == "" {
@@ -52,6 +58,8 @@ type countValue struct {
 	of       string
 }
 
+func (v countValue) text() string { return strconv.Itoa(*v.to) }
+
 func (v countValue) set(text string) error {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < v.min || n > v.max {
@@ -65,6 +73,8 @@ type sizeValue struct {
 	to       *int64
 	min, max int64
 }
+
+func (v sizeValue) text() string { return FormatSize(*v.to) }
 
 func (v sizeValue) set(text string) error {
 	n, err := ParseSize(text)
@@ -83,6 +93,8 @@ type durationValue struct {
 	min, max time.Duration
 }
 
+func (v durationValue) text() string { return FormatDuration(*v.to) }
+
 func (v durationValue) set(text string) error {
 	d, err := ParseDuration(text)
 	if err != nil {
@@ -99,6 +111,8 @@ func (v durationValue) set(text string) error {
 // is found out by whoever reads it.
 type fileValue struct{ to *string }
 
+func (v fileValue) text() string { return *v.to }
+
 func (v fileValue) set(text string) error {
 	if strings.ContainsAny(text, "\x00\n\r") {
 		return fmt.Errorf("%q is not the path of a file", text)
@@ -108,6 +122,8 @@ func (v fileValue) set(text string) error {
 }
 
 type switchValue struct{ to *bool }
+
+func (v switchValue) text() string { return strconv.FormatBool(*v.to) }
 
 func (v switchValue) set(text string) error {
 	switch text {
@@ -122,6 +138,8 @@ type choiceValue struct {
 	to    *string
 	oneOf []string
 }
+
+func (v choiceValue) text() string { return *v.to }
 
 func (v choiceValue) set(text string) error {
 	if !slices.Contains(v.oneOf, text) {

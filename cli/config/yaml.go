@@ -33,6 +33,9 @@ func (d *document) fault(line int, format string, args ...any) {
 	d.faults = append(d.faults, fmt.Errorf("%s line %d: %s", d.name, line, fmt.Sprintf(format, args...)))
 }
 
+// place is where a value stands.
+func (d *document) place(n *yaml.Node) string { return fmt.Sprintf("%s line %d", d.name, n.Line) }
+
 func (d *document) read(b []byte) {
 	if line := tabbed(b); line > 0 {
 		d.fault(line, "the line is indented with a tab; YAML takes spaces alone")
@@ -115,7 +118,7 @@ func (d *document) section(k, v *yaml.Node, names []string) {
 		case val.Tag == "!!null":
 			d.fault(val.Line, "%s has no value; give one or delete the line", known.path)
 		default:
-			if err := known.set(val.Value, fmt.Sprintf("%s line %d", d.name, val.Line)); err != nil {
+			if err := known.set(val.Value, SourceFile, d.place(val)); err != nil {
 				d.fault(val.Line, "%s: %v", known.path, err)
 			}
 		}
@@ -139,7 +142,9 @@ func (d *document) list(k *key, val *yaml.Node) {
 	if v, ok := k.value.(listValue); ok {
 		if err := v.setAll(texts); err != nil {
 			d.fault(val.Line, "%s: %v", k.path, err)
+			return
 		}
+		k.source, k.origin = SourceFile, d.place(val)
 	}
 }
 

@@ -28,7 +28,9 @@ type box struct {
 	cl     *client.Client       // over admin.sock
 	set    func(*config.Config) // nil: the defaults
 	hangup chan os.Signal
-	addrs  Addrs
+
+	warnings []string // of the configuration
+	addrs    Addrs
 
 	cancel context.CancelFunc
 	ran    chan error
@@ -87,6 +89,7 @@ func (b *box) tryStart() error {
 	go func() {
 		ran <- Run(ctx, Options{
 			Dir: b.dir, Config: b.config(), Version: "test", Env: func(string) string { return "" }, Hangup: b.hangup,
+			Warnings: b.warnings, Settings: settingsOfTheTest(),
 			Logger: slog.New(slog.NewTextHandler(b.logged, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		}, func(a Addrs) { ready <- a })
 	}()

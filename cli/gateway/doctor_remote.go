@@ -40,6 +40,11 @@ func (d *doctor) database(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, doctorPatience)
 	defer cancel()
 	defer func() { _ = db.Close(ctx) }() // nothing was asked that could be lost
+	d.probe(ctx, db)
+}
+
+// probe asks the database what it is.
+func (d *doctor) probe(ctx context.Context, db *mongo.Database) {
 	at := db.Status()
 	place := strings.Join(at.Hosts, ",") + "/" + at.Database
 	p, err := db.Probe(ctx)
