@@ -49,6 +49,10 @@ type AdminOptions struct {
 	Registry Registry
 	// Readings says whether a port has readings; nil: none has (a new folder).
 	Readings store.Readings
+	// Lifecycles forgets those of a device that is deleted; nil: there are none.
+	Lifecycles interface {
+		DeleteLifecycle(ctx context.Context, uid uint32) error
+	}
 	// Between makes a change that verdicts on readings depend on: no reading is
 	// judged meanwhile, and every earlier verdict is durable. nil: there is no
 	// traffic.

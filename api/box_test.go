@@ -37,6 +37,7 @@ type box struct {
 	catalog  *embedded.Catalog
 	audit    *embedded.Audit
 	kept     *embedded.Sessions
+	state    *embedded.State
 	alerts   *embedded.Alerts
 	watchman *watchman
 	registry *ingest.Registry
@@ -106,7 +107,7 @@ func newBox(t testing.TB, change ...func(*Options)) *box {
 	ran := make(chan error, 1)
 	go func() { ran <- flow.Run(ctx) }()
 	admin := NewAdmin(AdminOptions{
-		Catalog: b.catalog, Audit: b.audit, Sessions: b.kept, KeyUses: b.kept, Registry: b.registry, Readings: series, Logger: log,
+		Catalog: b.catalog, Audit: b.audit, Sessions: b.kept, KeyUses: b.kept, Registry: b.registry, Readings: series, Lifecycles: state, Logger: log,
 		Disconnect: func(id, _ string) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -114,7 +115,7 @@ func newBox(t testing.TB, change ...func(*Options)) *box {
 		},
 	})
 	o := Options{
-		Admin: admin, Readings: series, Letters: state, Pipeline: flow, Live: b.hub,
+		Admin: admin, Readings: series, Letters: state, Lifecycles: state, Pipeline: flow, Live: b.hub,
 		Keys: Keys{Current: []byte("a key of the test that is long")}, Version: "test", Logger: log, Registerer: reg,
 		Sender: newTestSender(t, netip.MustParsePrefix("127.0.0.0/8")),
 		Page:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the page") }),
@@ -124,6 +125,7 @@ func newBox(t testing.TB, change ...func(*Options)) *box {
 	for _, c := range change {
 		c(&o)
 	}
+	b.state = state
 	b.Server = must[*Server](t)(New(o))
 
 	tcp := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))

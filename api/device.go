@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"time"
 
 	"tidegate/store"
@@ -238,7 +239,8 @@ func (a *Admin) RetireDevice(ctx context.Context, id string) (Device, error) {
 	return newDevice(d), err
 }
 
-// DeleteDevice hides a device and its readings; its id stays reserved.
+// DeleteDevice hides a device and its readings, and deletes its comings and
+// goings; its id stays reserved.
 func (a *Admin) DeleteDevice(ctx context.Context, id string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -248,5 +250,11 @@ func (a *Admin) DeleteDevice(ctx context.Context, id string) error {
 	}
 	before := auditOf(d)
 	d.State, d.SecretHash = store.DeviceDeleted, nil
-	return a.putDevice(ctx, change{"device.delete", "device", id, d.OrgID, before, nil}, d, "device deleted")
+	if err := a.putDevice(ctx, change{"device.delete", "device", id, d.OrgID, before, nil}, d, "device deleted"); err != nil || a.o.Lifecycles == nil {
+		return err
+	}
+	if err := a.o.Lifecycles.DeleteLifecycle(context.WithoutCancel(ctx), d.UID); err != nil {
+		return fmt.Errorf("the device is deleted, but its comings and goings are still on disk: %w", err)
+	}
+	return nil
 }

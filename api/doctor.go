@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -33,15 +32,21 @@ const (
 type doctor struct {
 	o Options
 
-	turn sync.Mutex // held over a look: who comes meanwhile is answered the same
+	turn chan struct{} // held over a look: who comes meanwhile is answered the same
 	last DoctorReport
 }
+
+func newDoctor(o Options) *doctor { return &doctor{o: o, turn: make(chan struct{}, 1)} }
 
 // report answers a look that is not older than doctorKept. A caller who goes
 // away does not end it for the others.
 func (d *doctor) report(ctx context.Context) (DoctorReport, error) {
-	d.turn.Lock()
-	defer d.turn.Unlock()
+	select {
+	case d.turn <- struct{}{}:
+		defer func() { <-d.turn }()
+	case <-ctx.Done():
+		return DoctorReport{}, ctx.Err()
+	}
 	now := d.o.Now()
 	if age := now.Sub(d.last.At.Time()); d.last.At != 0 && age >= 0 && age < doctorKept {
 		return d.last, nil

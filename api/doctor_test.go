@@ -14,20 +14,24 @@ import (
 func TestDoctorLooksOnceForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		looks := 0
-		d := &doctor{o: Options{Now: time.Now, Doctor: func(ctx context.Context) ([]Check, error) {
+		d := newDoctor(Options{Now: time.Now, Doctor: func(ctx context.Context) ([]Check, error) {
 			looks++
 			time.Sleep(time.Second) // of the bubble
 			return []Check{{"clock", "ok", ""}}, ctx.Err()
-		}}}
-		gone, leave := context.WithCancel(t.Context())
-		leave()
+		}})
 		var all sync.WaitGroup
 		for range 10 {
 			all.Go(func() {
-				if r, err := d.report(gone); err != nil || len(r.Items) != 1 {
+				if r, err := d.report(t.Context()); err != nil || len(r.Items) != 1 {
 					t.Errorf("%+v %v", r, err)
 				}
 			})
+		}
+		synctest.Wait() // one looks
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		if _, err := d.report(gone); !errors.Is(err, context.Canceled) {
+			t.Errorf("who is gone waits: %v", err)
 		}
 		all.Wait()
 		if looks != 1 {
@@ -42,10 +46,10 @@ func TestDoctorLooksOnceForAll(t *testing.T) {
 
 func TestDoctorIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &doctor{o: Options{Now: time.Now, Doctor: func(ctx context.Context) ([]Check, error) {
+		d := newDoctor(Options{Now: time.Now, Doctor: func(ctx context.Context) ([]Check, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
-		}}}
+		}})
 		if _, err := d.report(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a look without end: %v", err)
 		}

@@ -170,6 +170,7 @@ func trials() []trial {
 		{op: "create-device", method: "POST", path: "/devices", body: `{"id":"{id}","orgId":"{org}"}`, is: anOrg, ok: 201, make: fresh},
 		{op: "import-devices", method: "POST", path: "/devices/import", kind: csv, body: "id,org\n{id},{org}\n", is: aList, make: fresh},
 		{op: "get-device", method: "GET", path: "/devices/{id}", is: aDevice},
+		{op: "list-lifecycle", method: "GET", path: "/devices/{id}/lifecycle", is: aDevice},
 		{op: "update-device", method: "PATCH", path: "/devices/{id}", body: `{"name":"x"}`, is: aDevice},
 		{op: "retire-device", method: "POST", path: "/devices/{id}/retire", is: anOrg, make: device},
 		{op: "delete-device", method: "DELETE", path: "/devices/{id}", is: anOrg, ok: 204, make: device},

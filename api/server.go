@@ -56,6 +56,8 @@ type Options struct {
 
 	// Presence answers what the broker last saw of a device; nil: nothing.
 	Presence func(uid uint32) store.Presence
+	// Lifecycles answers the comings and goings of devices; nil: 503.
+	Lifecycles Lifecycles
 	// Status, Doctor, Settings, Backup and Retention answer 503 while they are nil.
 	Status    func(context.Context) (Status, error)
 	Doctor    func(context.Context) ([]Check, error)
@@ -160,7 +162,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.importer, s.live, s.gzips = &importer{s: s}, newLiveConns(o.LiveConnections, o.LiveConnectionsUser), newGzips()
-	s.doctor = &doctor{o: o}
+	s.doctor = newDoctor(o)
 	s.echo.HideBanner, s.echo.HidePort = true, true
 	s.echo.IPExtractor = echo.ExtractIPDirect()
 	s.echo.HTTPErrorHandler = s.handleError
@@ -209,6 +211,7 @@ func (s *Server) routes() {
 	s.routeUsers()
 	s.routeAPIKeys()
 	s.routeDevices()
+	s.routeLifecycle()
 	s.routePorts()
 	s.routeAlertRules()
 	s.routeAlertTest()

@@ -194,6 +194,7 @@ type box struct {
 	changed   *sync.Cond
 	refused   []Refusal
 	lifecycle []string // "d1 online connected"
+	said      []string // the same, of what devices say themselves
 	presence  map[uint32]store.Presence
 	logs      bytes.Buffer
 }
@@ -228,6 +229,12 @@ func newBox(t testing.TB, change ...func(*Options)) *box {
 			x.mu.Lock()
 			defer x.mu.Unlock()
 			x.lifecycle = append(x.lifecycle, id+" "+status+" "+reason)
+			x.changed.Broadcast()
+		},
+		Said: func(org, id, status, reason string, _ time.Time) {
+			x.mu.Lock()
+			defer x.mu.Unlock()
+			x.said = append(x.said, org+" "+id+" "+status+" "+reason)
 			x.changed.Broadcast()
 		},
 		Presence: func(uid uint32, p store.Presence) {

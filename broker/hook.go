@@ -144,13 +144,19 @@ func (b *Broker) judgeWill(s *session, w mqtt.Will) mqtt.Will {
 	return w
 }
 
-// OnWillSent puts right what a delayed will said of a device that is back.
+// OnWillSent tells what a will said of a device, and puts it right when it was
+// delayed and the device is back.
 func (h *hook) OnWillSent(cl *mqtt.Client, pk packets.Packet) {
 	s := sessionOf(cl)
-	if s == nil || pk.Connect.WillProperties.WillDelayInterval == 0 {
+	if s == nil {
 		return
 	}
-	if r, _, _ := s.access.publish(pk.TopicName); r == routeLifecycle {
+	r, org, id := s.access.publish(pk.TopicName)
+	if r != routeLifecycle {
+		return
+	}
+	h.b.said(org, id, pk.Payload)
+	if pk.Connect.WillProperties.WillDelayInterval > 0 {
 		s.account.correct()
 	}
 }

@@ -42,6 +42,18 @@ func saysOffline(payload []byte) bool {
 	return json.Unmarshal(payload, &l) == nil && l.Status == "offline"
 }
 
+// said tells what a device says of itself; what is not in the form of a
+// lifecycle message is passed over.
+func (b *Broker) said(orgID, deviceID string, payload []byte) {
+	var l struct {
+		Status string `json:"status"`
+		Reason string `json:"reason"`
+	}
+	if json.Unmarshal(payload, &l) == nil && l.Status != "" {
+		b.opts.Said(orgID, deviceID, l.Status, l.Reason, b.opts.Now())
+	}
+}
+
 // refreshPresence tells Presence who was heard of, until the broker closes.
 func (b *Broker) refreshPresence() {
 	tick := time.NewTicker(b.opts.PresenceInterval)

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,7 @@ func TestOwnWill(t *testing.T) {
 	if _, payload, _, _ := watch.message(); !strings.Contains(payload, "battery") {
 		t.Errorf("got %s", payload)
 	}
+	x.until("its will is told", func() bool { return slices.Equal(x.said, []string{"acme d1 offline battery"}) })
 	x.until("offline", func() bool { return x.lifecycle[len(x.lifecycle)-1] == "d1 offline connection_lost" })
 	late := x.dial(true)
 	late.login(connect{id: "late", user: name, password: secret})
@@ -89,6 +91,18 @@ func TestOwnWill(t *testing.T) {
 		t.Errorf("retained %v: %s", retained, payload)
 	}
 	watch.ping() // nothing else was said
+}
+
+// What a device says of itself is told as it says it; what is none of it is not.
+func TestSaidOfItself(t *testing.T) {
+	x := newBox(t)
+	p := x.device(true, "d1", "p")
+	for i, payload := range []string{`{"status":"ready","reason":"booted","ts":1}`, `{"status":""}`, `{"reason":"x"}`, `up`, ``, `{"status":"low battery"}`} {
+		p.publish("org/acme/device/d1/lifecycle", payload, 1, uint16(i+1))
+		p.ack()
+	}
+	want := []string{"acme d1 ready booted", "acme d1 low battery "}
+	x.until("it is told", func() bool { return slices.Equal(x.said, want) })
 }
 
 // Telemetry in a will enters by the same door as all telemetry.

@@ -52,6 +52,9 @@ type Options struct {
 	// Lifecycle is told when a device's first connection opens ("online") and
 	// its last one closes ("offline").
 	Lifecycle func(orgID, deviceID, status, reason string, at time.Time)
+	// Said is told what a device says of itself on its lifecycle topic, its will
+	// included.
+	Said func(orgID, deviceID, status, reason string, at time.Time)
 	// Refused takes the line of a refusal; nil: it goes to Logger.
 	Refused func(r Refusal)
 
@@ -103,6 +106,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Lifecycle == nil {
 		o.Lifecycle = func(string, string, string, string, time.Time) {}
+	}
+	if o.Said == nil {
+		o.Said = func(string, string, string, string, time.Time) {}
 	}
 	setDefault(&o.ConnectTimeout, 5*time.Second)
 	setDefault(&o.WriteTimeout, 10*time.Second)

@@ -178,6 +178,9 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	if err := b.inject(s.key, pk); err != nil {
 		b.log.Error("relay message", "error", err, "principal", s.name)
 	}
+	if s.in.route == routeLifecycle {
+		b.said(s.in.orgID, s.in.deviceID, pk.Payload)
+	}
 	b.metrics.other[s.in.qos].Inc()
 	if s.in.qos > 0 {
 		s.acks.push(s.in.id, b.elapsed(s.in.at), true, 0)

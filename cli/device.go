@@ -13,7 +13,7 @@ import (
 
 func (p *program) deviceNoun() *cobra.Command {
 	return noun("device", "Devices that publish readings",
-		p.deviceAdd(), p.deviceLs(), p.deviceGet(), p.deviceSet(), p.deviceRm(), p.deviceRetire(), p.deviceImport())
+		p.deviceAdd(), p.deviceLs(), p.deviceGet(), p.deviceSet(), p.deviceRm(), p.deviceRetire(), p.deviceLifecycle(), p.deviceImport())
 }
 
 func deviceFields(d client.Device) []field {
@@ -247,6 +247,33 @@ func (p *program) deviceRetire() *cobra.Command {
 		return p.object(d, deviceFields(d)...)
 	})
 	subject(c, &id, "id", "the device")
+	return c
+}
+
+func (p *program) deviceLifecycle() *cobra.Command {
+	var id string
+	var from, to moment
+	c := verb("lifecycle", "List when a device came and went, newest first", func(ctx context.Context, _ []string) error {
+		cl, err := p.connect()
+		if err != nil {
+			return err
+		}
+		l := newLister(p,
+			col("at", func(e client.LifecycleEvent) any { return e.At }),
+			col("status", func(e client.LifecycleEvent) any { return e.Status }),
+			col("reason", func(e client.LifecycleEvent) any { return e.Reason }),
+			col("source", func(e client.LifecycleEvent) any { return e.Source }))
+		list := func(ctx context.Context, page client.Page) (client.List[client.LifecycleEvent], error) {
+			return cl.Lifecycle(ctx, id, from.Time, to.Time, page)
+		}
+		if err := client.All(ctx, list, l.item); err != nil {
+			return err
+		}
+		return l.end("")
+	})
+	subject(c, &id, "id", "the device")
+	c.Flags().Var(&from, "from", "from this time on")
+	c.Flags().Var(&to, "to", "before this time")
 	return c
 }
 

@@ -137,12 +137,13 @@ type DeadLetters interface {
 }
 
 // State is the local memory of the writer: dead letters, the count of the
-// rejected, presence. It lives beside either store.
+// rejected, presence, comings and goings. It lives beside either store.
 //
 // It is a Follower: Reject moves the position, Flush makes it durable.
 type State interface {
 	Follower
 	DeadLetters
+	Lifecycles
 	// Reject takes the verdicts of all records up to and including through, in
 	// log order. What has a Seq at or below Applied is skipped. It is visible
 	// at once and durable after Flush; it may begin one by itself.
@@ -159,7 +160,7 @@ type State interface {
 	// below Applied that the log still holds: on a replay the verdict of the
 	// first time stands, whatever the catalogue says now.
 	Rejected(seq uint64, index uint32) bool
-	// Flush makes durable what Reject and SetPresence were told. seriesApplied
+	// Flush makes durable what Reject, SetPresence and AddLifecycle were told. seriesApplied
 	// is the position that the store of readings has applied: verdicts at or
 	// below it need not be remembered any more.
 	Flush(ctx context.Context, seriesApplied uint64) error

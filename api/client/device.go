@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"time"
 
 	"tidegate/store"
 )
@@ -120,6 +121,24 @@ func (c *Client) Devices(ctx context.Context, q DeviceQuery) (List[Device], erro
 func (c *Client) Device(ctx context.Context, id string) (Device, error) {
 	var out Device
 	return out, c.call(ctx, http.MethodGet, "/devices"+seg(id), nil, nil, &out)
+}
+
+// LifecycleEvent is a coming or going of a device, or what it says of itself.
+type LifecycleEvent struct {
+	At     store.Time            `json:"at"`
+	Status string                `json:"status"` // online or offline; a device may say something else
+	Reason string                `json:"reason"`
+	Source store.LifecycleSource `json:"source"` // server or device: who says so
+}
+
+// Lifecycle lists the comings and goings of a device, newest first; zero times
+// are open.
+func (c *Client) Lifecycle(ctx context.Context, id string, from, to time.Time, page Page) (List[LifecycleEvent], error) {
+	v := page.values()
+	setTime(v, "from", from)
+	setTime(v, "to", to)
+	var out List[LifecycleEvent]
+	return out, c.call(ctx, http.MethodGet, "/devices"+seg(id)+"/lifecycle", v, nil, &out)
 }
 
 // UpdateDevice changes one.

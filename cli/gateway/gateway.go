@@ -216,7 +216,7 @@ func (g *gateway) build(ctx context.Context) error {
 		return err
 	}
 	g.admin = api.NewAdmin(api.AdminOptions{
-		Catalog: g.files.catalog, Audit: g.files.audit, Sessions: g.files.sessions, KeyUses: g.files.sessions, Registry: g.devices, Readings: g.files.series,
+		Catalog: g.files.catalog, Audit: g.files.audit, Sessions: g.files.sessions, KeyUses: g.files.sessions, Registry: g.devices, Readings: g.files.series, Lifecycles: g.files.state,
 		Between: g.flow.Between, Writable: g.writable, Alerts: rulesAtWork{g.alarms, g.notify, g.files.catalog}, CheckChannel: g.notify.Validate, CheckMessage: checkMessage,
 		Disconnect:    func(device, reason string) { g.broker.Disconnect(device, reason) },
 		DisconnectKey: func(id, reason string) { g.broker.DisconnectKey(id, reason) },
@@ -226,7 +226,11 @@ func (g *gateway) build(ctx context.Context) error {
 		MaxConnections: c.MQTT.MaxConnections,
 		Submitter:      g.flow, Authenticator: noting{g.devices, g.files.sessions}, Devices: g.devices,
 		Presence: g.seen.set,
+		Said: func(_, device, status, reason string, at time.Time) {
+			g.noteLifecycle(device, store.LifecycleEvent{At: store.Time(at.UnixMilli()), Status: status, Reason: reason, Source: store.LifecycleDevice})
+		},
 		Lifecycle: func(org, device, status, reason string, at time.Time) {
+			g.noteLifecycle(device, store.LifecycleEvent{At: store.Time(at.UnixMilli()), Status: status, Reason: reason, Source: store.LifecycleServer})
 			g.hub.Publish([]live.Event{{Kind: live.KindLifecycle, OrgID: org, DeviceID: device, At: store.Time(at.UnixMilli()), Status: status, Reason: reason}})
 		},
 		Refused: func(r broker.Refusal) {
@@ -254,7 +258,7 @@ func (g *gateway) build(ctx context.Context) error {
 		SetupToken: g.setup, Address: g.address,
 		CORSOrigins: c.HTTP.CORSOrigins.All(), RateLimit: c.HTTP.RateLimit, RateLimitAddress: c.HTTP.RateLimitAddress,
 		LiveConnections: c.HTTP.LiveConnections, LiveConnectionsUser: c.HTTP.LiveConnectionsUser,
-		Presence: g.seen.get, Status: g.status, Doctor: g.doctor, Settings: g.settings, Backup: g.backup, Retention: g, Sender: sender{g.notify},
+		Presence: g.seen.get, Lifecycles: g.files.state, Status: g.status, Doctor: g.doctor, Settings: g.settings, Backup: g.backup, Retention: g, Sender: sender{g.notify},
 		Alarms: alarmRecords{g.files.alerts, g.alarms}, Episodes: g.alarms, Resender: g.notify, Ready: g.ready,
 		Metrics: promhttp.HandlerFor(g.reg, promhttp.HandlerOpts{}), Page: web.Handler(),
 		Logger: g.log, Registerer: g.reg,

@@ -17,11 +17,15 @@ type presences struct {
 	seen  map[uint32]store.Presence
 }
 
-// loadPresences reads what was known. Nobody is online before the doors open.
+// loadPresences reads what was known. Nobody is online before the doors open:
+// who was when an earlier process was killed went with it.
 func loadPresences(ctx context.Context, state store.State) (*presences, error) {
 	seen, err := state.AllPresence(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load presence: %w", err)
+	}
+	if err := state.EndLifecycles(ctx, now(), "server stopped"); err != nil {
+		return nil, fmt.Errorf("end lifecycles: %w", err)
 	}
 	for uid, p := range seen {
 		p.Online = false
@@ -70,4 +74,11 @@ func (p *presences) newest() time.Time {
 		}
 	}
 	return t
+}
+
+// noteLifecycle keeps what happened to a device, unless that was deleted.
+func (g *gateway) noteLifecycle(deviceID string, e store.LifecycleEvent) {
+	if d := g.devices.ByID(deviceID); d != nil {
+		g.files.state.AddLifecycle(d.UID, e)
+	}
 }

@@ -28,6 +28,7 @@ var (
 	hourBucket      = []byte("hours")        // hour → store.Counts
 	verdictBucket   = []byte("verdicts")     // last log position → verdicts
 	presenceBucket  = []byte("presence")     // UID → online, last seen
+	lifecycleBucket = []byte("lifecycle")    // UID, time, number → what happened
 
 	stateMetaKey = []byte("meta")
 )
@@ -42,20 +43,22 @@ type StateOptions struct {
 	KeepFor    time.Duration // letters received longer ago are dropped
 	MaxBytes   int64         // of letters with their payloads; the oldest are dropped beyond it
 	FlushAfter time.Duration // letters are durable so long after Reject; 0: one second
+	// LifecycleAfter is how long comings and goings wait for a commit; 0: 10 s.
+	LifecycleAfter time.Duration
 
 	Now        func() time.Time      // nil: the time
 	Logger     *slog.Logger          // nil: none
 	Registerer prometheus.Registerer // nil: no metrics
 }
 
-// State keeps dead letters, the count of the rejected, and presence, in one
-// file.
+// State keeps dead letters, the count of the rejected, presence, and the comings
+// and goings of devices, in one file.
 //
 // What makes it exact, whenever the process ends:
 //
 //   - Reject only takes note. A commit writes letters, payloads, counts by hour
-//     and reason, settlements, remembered verdicts, presence and the position
-//     in one transaction. So the file is always the state after all records up
+//     and reason, settlements, remembered verdicts, presence, lifecycles and
+//     the position in one transaction. So the file is always the state after all records up
 //     to Applied and of none behind it; a replay of the log begins there, and
 //     what it brings again at or below it is skipped.
 //   - Reads see the file and what waits together, from one moment.
@@ -97,6 +100,8 @@ type State struct {
 	broken error // after it nothing is written any more
 	closed bool
 
+	life lifecycles
+
 	presenceMu sync.Mutex
 	presence   map[uint32]store.Presence
 	seen       map[uint32]struct{} // presence that the file does not have
@@ -113,6 +118,8 @@ type stateMeta struct {
 	Letters int64       `json:"letters"`
 	Bytes   int64       `json:"bytes"`
 	Added   string      `json:"added,omitempty"` // of the last AddRejected
+	// Lifecycle is the number of the last event of a device's lifecycle.
+	Lifecycle uint64 `json:"lifecycle,omitempty"`
 	// Reasons counts the letters that are kept.
 	Reasons map[store.Reason]int64 `json:"reasons"`
 }
@@ -141,6 +148,9 @@ func OpenState(path string, o StateOptions) (*State, error) {
 	if o.FlushAfter <= 0 {
 		o.FlushAfter = time.Second
 	}
+	if o.LifecycleAfter <= 0 {
+		o.LifecycleAfter = lifecycleAfter
+	}
 	db, err := openFile(path, stateSpec(o.Now()))
 	if err != nil {
 		return nil, err
@@ -149,7 +159,7 @@ func OpenState(path string, o StateOptions) (*State, error) {
 		db: db, o: o, claims: map[store.LetterID]claim{},
 		presence: map[uint32]store.Presence{}, seen: map[uint32]struct{}{},
 	}
-	err = ensureBuckets(db, stateMetaBucket, messageBucket, letterBucket, spanBucket, hourBucket, verdictBucket, presenceBucket)
+	err = ensureBuckets(db, stateMetaBucket, messageBucket, letterBucket, spanBucket, hourBucket, verdictBucket, presenceBucket, lifecycleBucket)
 	if err == nil {
 		err = view(db, s.load)
 	}
@@ -170,6 +180,7 @@ func (s *State) load(tx *bbolt.Tx) error {
 	if s.meta, err = readStateMeta(tx); err != nil {
 		return err
 	}
+	s.life.load(s.meta)
 	return tx.Bucket(presenceBucket).ForEach(func(k, v []byte) error {
 		uid, p, err := decodePresence(k, v)
 		s.presence[uid] = p
@@ -236,6 +247,7 @@ func (s *State) Close() error {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
+	s.life.stop()
 	s.closed = true
 	return errors.Join(err, s.db.Close())
 }

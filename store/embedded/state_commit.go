@@ -31,6 +31,8 @@ type commitTx struct {
 func (s *State) commit(extra func(*commitTx) error) error {
 	begin := time.Now()
 	seen := s.takeSeen()
+	events, last := s.life.take()
+	var kept map[uint32]int
 	var c *commitTx
 	err := update(s.db, func(tx *bbolt.Tx) error {
 		c = &commitTx{tx: tx, messages: tx.Bucket(messageBucket), letters: tx.Bucket(letterBucket), meta: s.meta.clone()}
@@ -41,6 +43,11 @@ func (s *State) commit(extra func(*commitTx) error) error {
 			if err := putPresence(tx, uid, p); err != nil {
 				return err
 			}
+		}
+		c.meta.Lifecycle = last
+		var err error
+		if kept, err = c.lifecycles(events, s.life.kept, s.o.Now()); err != nil {
+			return err
 		}
 		if extra != nil {
 			if err := extra(c); err != nil {
@@ -57,10 +64,12 @@ func (s *State) commit(extra func(*commitTx) error) error {
 		if errors.Is(err, errFsync) {
 			s.broken = err
 		}
+		s.life.giveBack(s, events)
 		s.metrics.failures.Inc()
 		return fmt.Errorf("write dead letters: %w", err)
 	}
 	s.meta = c.meta
+	s.life.written(kept)
 	s.wait = newWave(c.meta.Applied)
 	s.cache = verdictCache{}
 	s.applied.Store(c.meta.Applied)

@@ -210,7 +210,7 @@ func (s *State) Flush(ctx context.Context, seriesApplied uint64) error {
 
 // dirty reports whether the file lacks anything.
 func (s *State) dirty() bool {
-	if !s.wait.empty() || s.wait.through > s.meta.Applied {
+	if !s.wait.empty() || s.wait.through > s.meta.Applied || s.life.wait() {
 		return true
 	}
 	s.presenceMu.Lock()

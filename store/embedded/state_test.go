@@ -20,6 +20,6 @@ func openTestState(t testing.TB, dir string, o StateOptions) *State {
 
 func TestState(t *testing.T) {
 	storetest.RunState(t, func(t testing.TB, dir string) store.State {
-		return openTestState(t, dir, StateOptions{FlushAfter: time.Hour})
+		return openTestState(t, dir, StateOptions{FlushAfter: time.Hour, LifecycleAfter: time.Hour})
 	})
 }

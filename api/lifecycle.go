@@ -1,0 +1,87 @@
+package api
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tidegate/store"
+)
+
+// Lifecycles answers the comings and goings of devices.
+type Lifecycles interface {
+	ListLifecycle(ctx context.Context, f store.LifecycleFilter) ([]store.LifecycleEvent, error)
+}
+
+// LifecycleEvent is a coming or going of a device, or what it says of itself.
+type LifecycleEvent struct {
+	At     store.Time            `json:"at"`
+	Status string                `json:"status" doc:"online or offline; a device may say something else of itself"`
+	Reason string                `json:"reason" doc:"why, in a word; server stopped: it was there when the server ended without saying so" example:"connection_lost"`
+	Source store.LifecycleSource `json:"source" enum:"server,device" doc:"who says so: device is what it published on its lifecycle topic"`
+}
+
+type lifecycleInput struct {
+	ID string `path:"id"`
+	PageInput
+	TimeRange
+}
+
+func (s *Server) routeLifecycle() {
+	route(s, reads, huma.Operation{
+		OperationID: "list-lifecycle", Method: http.MethodGet, Path: "/api/v1/devices/{id}/lifecycle", Tags: []string{"devices"},
+		Summary: "List when a device came and went, newest first",
+		Description: fmt.Sprintf("The newest %d events of the last %d days are kept. One is on disk after 10 s: if the server is killed before, it is lost. ",
+			store.LifecycleKept, int(store.LifecycleAge.Hours()/24)) + "What a device says again, unchanged, is there once.",
+	}, s.listLifecycle)
+}
+
+func (s *Server) listLifecycle(ctx context.Context, in *lifecycleInput) (*answer[List[LifecycleEvent]], error) {
+	d, err := s.admin.device(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if s.o.Lifecycles == nil {
+		return nil, errAbsent("lifecycle")
+	}
+	from, to, err := parseRange(in.From, in.To)
+	if err != nil {
+		return nil, err
+	}
+	f := store.LifecycleFilter{UID: d.UID, From: store.Time(from), To: store.Time(to), Limit: in.Limit + 1}
+	if f.After, err = parseLifecycleCursor(in.Cursor); err != nil {
+		return nil, err
+	}
+	events, err := s.o.Lifecycles.ListLifecycle(ctx, f)
+	if err != nil {
+		return nil, fmt.Errorf("list lifecycle: %w", err)
+	}
+	return &answer[List[LifecycleEvent]]{page(events, in.Limit, lifecycleCursor, func(e store.LifecycleEvent) LifecycleEvent {
+		return LifecycleEvent{e.At, e.Status, e.Reason, e.Source}
+	})}, nil
+}
+
+// lifecycleCursor names the place behind an event.
+func lifecycleCursor(e store.LifecycleEvent) string {
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d/%d", int64(e.At), e.Seq))
+}
+
+// parseLifecycleCursor is the inverse of lifecycleCursor; nil: there is none.
+func parseLifecycleCursor(cursor string) (*store.LifecycleEvent, error) {
+	if cursor == "" {
+		return nil, nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	at, seq, _ := strings.Cut(string(b), "/")
+	ms, err1 := strconv.ParseInt(at, 10, 64)
+	n, err2 := strconv.ParseUint(seq, 10, 64)
+	if err != nil || err1 != nil || err2 != nil {
+		return nil, invalidParam("query.cursor", "is not a nextCursor of this list")
+	}
+	return &store.LifecycleEvent{At: store.Time(ms), Seq: n}, nil
+}
