@@ -168,7 +168,21 @@ func TestDeviceImport(t *testing.T) {
 		"m4,acme\n" +
 		"m5,acme,,,99999\n" +
 		"m6,acme,,,A;A\n"
-	res := must[client.DeviceImport](t)(b.local.ImportDevices(ctx, strings.NewReader(csv)))
+	trail := func() int {
+		return len(must[client.List[store.AuditEntry]](t)(b.local.Audit(ctx, client.AuditQuery{Page: client.Page{Limit: 1000}})).Items)
+	}
+	before := trail()
+	tried := must[client.DeviceImport](t)(b.local.ImportDevices(ctx, strings.NewReader(csv), true))
+	if all := must[client.List[client.Device]](t)(b.local.Devices(ctx, client.DeviceQuery{})).Items; !tried.DryRun || len(all) != 1 || trail() != before {
+		t.Errorf("a dry run made %d devices, and %d entries of the trail: %+v", len(all)-1, trail()-before, tried)
+	}
+	res := must[client.DeviceImport](t)(b.local.ImportDevices(ctx, strings.NewReader(csv), false))
+	for i, it := range res.Items {
+		it.Secret = "" // none is made to be thrown away
+		if len(tried.Items) <= i || tried.Items[i] != it {
+			t.Errorf("row %d became %+v, and was to become %+v", i, it, tried.Items)
+		}
+	}
 	if res.Created != 2 || res.Failed != 6 || len(res.Items) != 8 {
 		t.Fatalf("result %+v", res)
 	}
@@ -188,13 +202,13 @@ func TestDeviceImport(t *testing.T) {
 		t.Errorf("device %+v", d)
 	}
 	for _, bad := range []string{"", "id,colour\n", "id,id\n"} {
-		if _, err := b.local.ImportDevices(ctx, strings.NewReader(bad)); !errors.Is(err, store.ErrInvalid) {
+		if _, err := b.local.ImportDevices(ctx, strings.NewReader(bad), false); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("header %q: %v", bad, err)
 		}
 	}
 	var p *client.Problem
 	big := "id,org,serial,secret,ports\n" + strings.Repeat("x,acme,,,"+strings.Repeat("1", 1000)+"\n", 9000)
-	if _, err := b.local.ImportDevices(ctx, strings.NewReader(big)); !errors.As(err, &p) || p.Status != http.StatusRequestEntityTooLarge {
+	if _, err := b.local.ImportDevices(ctx, strings.NewReader(big), false); !errors.As(err, &p) || p.Status != http.StatusRequestEntityTooLarge {
 		t.Errorf("a body of %d bytes: %v", len(big), err)
 	}
 }
@@ -274,7 +288,7 @@ func TestAudit(t *testing.T) {
 	must[client.Device](t)(ann.CreateDevice(ctx, client.NewDevice{ID: "d2", OrgID: "acme", Secret: ptr("top-secret-1")}))
 	must[client.Device](t)(ann.UpdateDevice(ctx, "d2", client.DeviceChange{Secret: ptr("top-secret-2")}))
 	must[client.User](t)(ann.UpdateUser(ctx, annEmail, client.UserChange{Password: ptr("top-secret-3")}))
-	must[client.DeviceImport](t)(b.local.ImportDevices(ctx, strings.NewReader("id,org,secret\nd8,acme,top-secret-4\nd1,acme,\n")))
+	must[client.DeviceImport](t)(b.local.ImportDevices(ctx, strings.NewReader("id,org,secret\nd8,acme,top-secret-4\nd1,acme,\n"), false))
 	g := must[client.Grant](t)(b.local.Grant(ctx, "acme", time.Minute))
 	must[client.Port](t)(b.local.SetPort(ctx, "d2", 1, client.PortChange{}))
 	if err := b.local.DeleteDevice(ctx, "d2"); err != nil {

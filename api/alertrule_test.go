@@ -217,7 +217,7 @@ func TestAlertRulesAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	told.since(t, "a port", "device d1")
-	imported := must[client.DeviceImport](t)(b.local.ImportDevices(ctx, strings.NewReader("id,org,tags\nd2,acme,pump; hall-2\nd3,acme,\nd4,acme,no tag")))
+	imported := must[client.DeviceImport](t)(b.local.ImportDevices(ctx, strings.NewReader("id,org,tags\nd2,acme,pump; hall-2\nd3,acme,\nd4,acme,no tag"), false))
 	if imported.Created != 2 || imported.Failed != 1 || !strings.Contains(imported.Items[2].Error, "a tag has 1 to 64 characters") {
 		t.Errorf("imported %+v", imported)
 	}

@@ -16,6 +16,7 @@ import (
 
 // DeviceImport is the answer to a bulk import.
 type DeviceImport struct {
+	DryRun  bool              `json:"dryRun" doc:"true: nothing was made; the rest says what would be"`
 	Created int               `json:"created"`
 	Failed  int               `json:"failed"`
 	Items   []DeviceImportRow `json:"items" nullable:"false" doc:"a result for each row"`
@@ -25,7 +26,7 @@ type DeviceImport struct {
 type DeviceImportRow struct {
 	Line    int    `json:"line"`
 	ID      string `json:"id,omitempty"`
-	Created bool   `json:"created"`
+	Created bool   `json:"created" doc:"with dryRun: it would be"`
 	Secret  string `json:"secret,omitempty" doc:"when it was made here: shown this once"`
 	Error   string `json:"error,omitempty"`
 }
@@ -39,16 +40,30 @@ type deviceCreator interface {
 	CreateDevices(ctx context.Context, devices []store.Device, ports [][]store.Port) ([]store.Device, []error)
 }
 
+// deviceTrier is a catalogue that can say what would become of devices.
+type deviceTrier interface {
+	// TryDevices answers the errors of CreateDevices, and makes nothing.
+	TryDevices(ctx context.Context, devices []store.Device, ports [][]store.Port) ([]error, error)
+}
+
 // ImportDevices makes a device of each row of CSV with the header
 // id,org,serial,secret,ports,tags. A row that fails does not stop the others.
-func (a *Admin) ImportDevices(ctx context.Context, r io.Reader) (DeviceImport, error) {
+// With dryRun it says what would become of each, and changes nothing.
+func (a *Admin) ImportDevices(ctx context.Context, r io.Reader, dryRun bool) (DeviceImport, error) {
 	out, drafts, err := a.readDevices(r)
 	if err != nil {
 		return DeviceImport{}, err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.createDrafts(ctx, &out, drafts); err != nil {
+	out.DryRun = dryRun
+	drafts = a.mayMake(ctx, &out, drafts)
+	if dryRun {
+		err = a.tryDrafts(ctx, &out, drafts)
+	} else {
+		err = a.createDrafts(ctx, &out, drafts)
+	}
+	if err != nil {
 		return DeviceImport{}, err
 	}
 	for _, it := range out.Items {
@@ -153,21 +168,51 @@ func deviceOf(rec []string, column map[string]int, width int) (NewDevice, error)
 	return n, nil
 }
 
-// createDrafts makes the devices, in one transaction where the catalogue can,
-// under one entry of the audit trail that names them all.
-func (a *Admin) createDrafts(ctx context.Context, out *DeviceImport, drafts []importedDraft) error {
-	if len(drafts) == 0 {
-		return nil
-	}
-	// What may not be made there is told like what cannot be.
+// mayMake answers the drafts that the actor may make: what may not be made is told
+// like what cannot be.
+func (a *Admin) mayMake(ctx context.Context, out *DeviceImport, drafts []importedDraft) []importedDraft {
 	seen := a.seen(ctx)
-	drafts = slices.DeleteFunc(drafts, func(d importedDraft) bool {
+	return slices.DeleteFunc(drafts, func(d importedDraft) bool {
 		_, err := seen.organization(ctx, d.device.OrgID)
 		if err != nil {
 			out.Items[d.item].Error = detailOf(err)
 		}
 		return err != nil
 	})
+}
+
+// tryDrafts says what would become of the devices.
+func (a *Admin) tryDrafts(ctx context.Context, out *DeviceImport, drafts []importedDraft) error {
+	if len(drafts) == 0 {
+		return nil
+	}
+	if err := a.o.Writable(ctx); err != nil {
+		return err
+	}
+	c, ok := a.o.Catalog.(deviceTrier)
+	if !ok {
+		return store.Unavailable("import", "this catalogue cannot be asked beforehand; import without dryRun")
+	}
+	devices, ports := make([]store.Device, len(drafts)), make([][]store.Port, len(drafts))
+	for i, d := range drafts {
+		devices[i], ports[i] = d.device, d.ports
+	}
+	errs, err := c.TryDevices(ctx, devices, ports)
+	if err != nil {
+		return err
+	}
+	for i, d := range drafts {
+		row := &out.Items[d.item]
+		if row.Created = errs[i] == nil; !row.Created {
+			row.Error = detailOf(errs[i])
+		}
+	}
+	return nil
+}
+
+// createDrafts makes the devices, in one transaction where the catalogue can,
+// under one entry of the audit trail that names them all.
+func (a *Admin) createDrafts(ctx context.Context, out *DeviceImport, drafts []importedDraft) error {
 	if len(drafts) == 0 {
 		return nil
 	}

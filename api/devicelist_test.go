@@ -301,7 +301,7 @@ func BenchmarkSortedDevices(bench *testing.B) {
 	b := newBox(bench)
 	must[client.Organization](bench)(b.local.CreateOrganization(bench.Context(), client.NewOrganization{ID: "acme", Name: "Acme"}))
 	rows := "id,org,serial,secret,ports\n" + strings.Join(numbered("dev%d,acme,,s,1", 10_000), "\n")
-	must[client.DeviceImport](bench)(b.local.ImportDevices(bench.Context(), strings.NewReader(rows)))
+	must[client.DeviceImport](bench)(b.local.ImportDevices(bench.Context(), strings.NewReader(rows), false))
 	for bench.Loop() {
 		if rec := b.asEverybody(bench, "GET", "/api/v1/devices?sort=name&limit=100"); rec.Code != 200 {
 			bench.Fatal(rec.Body)

@@ -11,6 +11,12 @@ import (
 	"tidegate/store"
 )
 
+// importDevicesInput is CSV, and whether it is tried alone.
+type importDevicesInput struct {
+	bodyInput
+	DryRun bool `query:"dryRun" doc:"say what would become of each row, and change nothing"`
+}
+
 // bodyInput is an input whose body is read as a stream.
 type bodyInput struct{ body io.Reader }
 
@@ -77,10 +83,11 @@ func (s *Server) routeDevices() {
 	route(s, writes, huma.Operation{
 		OperationID: "import-devices", Method: http.MethodPost, Path: "/api/v1/devices/import", Tags: tags,
 		Summary:     "Make many devices from CSV",
-		Description: "Header id,org,serial,secret,ports; ports is how many or names separated by a semicolon. A row that fails does not stop the others.",
+		Description: "Header id,org,serial,secret,ports; ports is how many or names separated by a semicolon. A row that fails does not stop the others. " +
+			"With dryRun the same is checked, also between the rows, and nothing is made.",
 		RequestBody: takes("at most 8 MiB and 10,000 rows", "text/csv"),
-	}, func(ctx context.Context, in *bodyInput) (*answer[DeviceImport], error) {
-		res, err := s.admin.ImportDevices(ctx, in.body)
+	}, func(ctx context.Context, in *importDevicesInput) (*answer[DeviceImport], error) {
+		res, err := s.admin.ImportDevices(ctx, in.body, in.DryRun)
 		return &answer[DeviceImport]{res}, err
 	})
 	route(s, reads, huma.Operation{

@@ -169,6 +169,7 @@ func trials() []trial {
 		{op: "list-organizations", method: "GET", path: "/organizations?q=s", is: aList},
 		{op: "create-device", method: "POST", path: "/devices", body: `{"id":"{id}","orgId":"{org}"}`, is: anOrg, ok: 201, make: fresh},
 		{op: "import-devices", method: "POST", path: "/devices/import", kind: csv, body: "id,org\n{id},{org}\n", is: aList, make: fresh},
+		{op: "import-devices", method: "POST", path: "/devices/import?dryRun=true", kind: csv, body: "id,org\n{id},{org}\n", is: aList, make: fresh},
 		{op: "get-device", method: "GET", path: "/devices/{id}", is: aDevice},
 		{op: "list-lifecycle", method: "GET", path: "/devices/{id}/lifecycle", is: aDevice},
 		{op: "update-device", method: "PATCH", path: "/devices/{id}", body: `{"name":"x"}`, is: aDevice},

@@ -294,6 +294,7 @@ func (p *program) deviceRm() *cobra.Command {
 }
 
 func (p *program) deviceImport() *cobra.Command {
+	var dryRun bool
 	c := verb("import FILE.csv", "Make many devices from CSV: id,org,serial,secret,ports,tags", func(ctx context.Context, args []string) error {
 		in, err := p.openInput(args[0])
 		if err != nil {
@@ -304,7 +305,7 @@ func (p *program) deviceImport() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		out, err := cl.ImportDevices(ctx, in)
+		out, err := cl.ImportDevices(ctx, in, dryRun)
 		if err != nil {
 			return err
 		}
@@ -319,6 +320,9 @@ func (p *program) deviceImport() *cobra.Command {
 				col("error", func(r client.DeviceImportRow) any { return r.Error }))
 			err = l.all(out.Items)
 		}
+		if err == nil && out.Failed > 0 && dryRun {
+			return fmt.Errorf("%d of %d devices would not be made", out.Failed, out.Failed+out.Created)
+		}
 		if err == nil && out.Failed > 0 {
 			return fmt.Errorf("%d of %d devices were not made; the others were", out.Failed, out.Failed+out.Created)
 		}
@@ -326,5 +330,6 @@ func (p *program) deviceImport() *cobra.Command {
 	})
 	c.Long = c.Short + ".\nports is how many, numbered from 1, or names separated by ;, as tags are. An empty secret is made, and shown in the answer."
 	c.Args = oneFile
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "say what would become of each row, and change nothing")
 	return c
 }

@@ -72,6 +72,7 @@ type DeviceQuery struct {
 
 // DeviceImport is the answer to a bulk import, a result for each row.
 type DeviceImport struct {
+	DryRun  bool              `json:"dryRun"` // nothing was made; the rest says what would be
 	Created int               `json:"created"`
 	Failed  int               `json:"failed"`
 	Items   []DeviceImportRow `json:"items"`
@@ -94,10 +95,14 @@ func (c *Client) CreateDevice(ctx context.Context, d NewDevice) (Device, error) 
 
 // ImportDevices makes devices from CSV with the header
 // id,org,serial,secret,ports,tags; ports is how many, or names separated by ";",
-// and so are tags.
-func (c *Client) ImportDevices(ctx context.Context, csv io.Reader) (DeviceImport, error) {
+// and so are tags. With dryRun it asks what would become of each row.
+func (c *Client) ImportDevices(ctx context.Context, csv io.Reader, dryRun bool) (DeviceImport, error) {
+	path := "/devices/import"
+	if dryRun {
+		path += "?dryRun=true"
+	}
 	var out DeviceImport
-	return out, c.upload(ctx, "/devices/import", csv, &out)
+	return out, c.upload(ctx, path, csv, &out)
 }
 
 // Devices lists in order of id.

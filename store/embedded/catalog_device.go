@@ -43,6 +43,19 @@ func (c *Catalog) CreateDevices(ctx context.Context, devices []store.Device, por
 	return made, errs
 }
 
+// TryDevices answers what CreateDevices would, and makes nothing.
+func (c *Catalog) TryDevices(ctx context.Context, devices []store.Device, ports [][]store.Port) (errs []error, err error) {
+	err = c.Try(ctx, func(draft store.Catalog) error {
+		d, ok := draft.(*Catalog)
+		if !ok {
+			return errors.New("a draft of another kind")
+		}
+		_, errs = d.CreateDevices(ctx, devices, ports)
+		return nil
+	})
+	return errs, err
+}
+
 func (t *catalogTx) createDevice(d store.Device, ports []store.Port) (store.Device, error) {
 	if d.State == "" {
 		d.State = store.DeviceActive

@@ -47,6 +47,10 @@ func TestCatalogCreateDevices(t *testing.T) {
 	devices[7].OrgID = "nobody"
 	devices[9].ID = devices[8].ID
 	devices[11].AssumeZone = "Nowhere/Land"
+	tried, err := c.TryDevices(t.Context(), devices, ports)
+	if all, lerr := c.ListDevices(t.Context(), store.DeviceFilter{}); err != nil || lerr != nil || len(all) != 0 {
+		t.Fatalf("trying made %d devices: %v %v", len(all), err, lerr)
+	}
 	before := c.db.Stats()
 	made, errs := c.CreateDevices(t.Context(), devices, ports)
 	after := c.db.Stats()
@@ -58,6 +62,9 @@ func TestCatalogCreateDevices(t *testing.T) {
 	for i, err := range errs {
 		if !errors.Is(err, want[i]) {
 			t.Fatalf("row %d: %v, want %v", i, err, want[i])
+		}
+		if fmt.Sprint(tried[i]) != fmt.Sprint(err) {
+			t.Errorf("row %d: tried %v, then %v", i, tried[i], err)
 		}
 		if err == nil {
 			if uid++; made[i].UID != uid {

@@ -33,6 +33,40 @@ func (c *Catalog) CreateDevices(ctx context.Context, devices []store.Device, por
 	return made, errs
 }
 
+// TryDevices answers what CreateDevices would, and makes nothing. It judges by
+// what the database has; without it, it is unavailable as a change is.
+func (c *Catalog) TryDevices(ctx context.Context, devices []store.Device, ports [][]store.Port) ([]error, error) {
+	errs := make([]error, len(devices))
+	ctx, cancel := context.WithTimeout(ctx, c.patience)
+	defer cancel()
+	err := c.lock(ctx)
+	if err == nil {
+		defer c.unlock()
+		if err = c.db.Ready(ctx); err == nil {
+			err = c.catchUp(ctx)
+		}
+	}
+	if err == nil {
+		err = c.local.Try(ctx, func(draft store.Catalog) error {
+			for i, d := range devices {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				var p []store.Port
+				if i < len(ports) {
+					p = ports[i]
+				}
+				_, _, errs[i] = deviceChange(ctx, draft, d, p)
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("try devices: %w", fault(err))
+	}
+	return errs, nil
+}
+
 // errNoneMade says that every device of a run was refused: each has its error.
 var errNoneMade = errors.New("no device could be made")
 

@@ -253,12 +253,19 @@ func TestCatalogBatch(t *testing.T) {
 		ports[n] = []store.Port{{Number: 1, Name: "U"}, {Number: 2, Name: "I"}}
 	}
 	devices[3].OrgID, devices[5].ID, devices[7].AssumeZone = "nobody", "d04", "Nowhere/Land"
+	tried, err := i.TryDevices(ctx, devices, ports)
+	if all, lerr := i.ListDevices(ctx, store.DeviceFilter{}); err != nil || lerr != nil || len(all) != 0 || len(changesOf(t, i.db)) != 1 {
+		t.Fatalf("trying made %d devices: %v %v", len(all), err, lerr)
+	}
 	made, errs := i.CreateDevices(ctx, devices, ports)
 	want := map[int]error{3: store.ErrNotFound, 5: store.ErrConflict, 7: store.ErrInvalid}
 	uid := uint32(0)
 	for n, err := range errs {
 		if !errors.Is(err, want[n]) {
 			t.Fatalf("row %d: %v, want %v", n, err, want[n])
+		}
+		if fmt.Sprint(tried[n]) != fmt.Sprint(err) {
+			t.Errorf("row %d: tried %v, then %v", n, tried[n], err)
 		}
 		if err == nil {
 			if uid++; made[n].UID != uid || made[n].ID != devices[n].ID {
