@@ -155,6 +155,16 @@ export async function enter(way, email, password) {
 }
 
 /**
+ * changePassword goes on with the token that the answer has; the other
+ * sessions of the user are over.
+ * @param {string} currentPassword
+ * @param {string} newPassword
+ */
+export async function changePassword(currentPassword, newPassword) {
+  take(await api.call('/me/password', { method: 'POST', body: { currentPassword, newPassword } }));
+}
+
+/**
  * logout ends the session, on the server too if that answers: without it the
  * tokens are forgotten here, and end by themselves.
  */
