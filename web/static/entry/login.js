@@ -6,6 +6,7 @@ import { go } from '../core/route.js';
 import { ended, enter, login } from '../core/session.js';
 import { way } from '../core/way.js';
 import { t } from '../core/words.js';
+import { Steps } from './steps.js';
 
 const MIN_PASSWORD = 8; // bytes, as the server has it
 
@@ -13,10 +14,10 @@ const MIN_PASSWORD = 8; // bytes, as the server has it
 
 /**
  * Entry is a form that lets in.
- * @param {{title?: string, lead?: string, button: string, children: any, hint?: any, ended?: string,
+ * @param {{title?: string, lead?: string, above?: any, button: string, children: any, hint?: any, ended?: string,
  *   submit: (form: HTMLFormElement) => Promise<void>, words: (e: Problem) => string}} o
  */
-function Entry({ title, lead, button, children, hint, ended: before, submit, words }) {
+function Entry({ title, lead, above, button, children, hint, ended: before, submit, words }) {
   const [problem, setProblem] = useState('');
   const [busy, setBusy] = useState(false);
   const form = useRef(/** @type {HTMLFormElement | null} */ (null));
@@ -36,6 +37,7 @@ function Entry({ title, lead, button, children, hint, ended: before, submit, wor
   };
   return html`
     <main class="login">
+      ${above}
       <form class="panel" ref=${form} onSubmit=${onSubmit}>
         <h1><${Mark} /> ${title || 'tidegate'}</h1>
         ${lead && html`<p class="lead">${lead}</p>`}
@@ -82,7 +84,7 @@ export function ByLink() {
   };
   return html`
     <${Entry} title=${first ? t('entry.welcome') : t('entry.choose')} button=${first ? t('entry.first') : t('entry.login')} submit=${submit}
-      lead=${first ? t('entry.firstLead') : t('entry.chooseLead', { n: MIN_PASSWORD })}
+      above=${first && html`<${Steps} at="administrator" />`} lead=${first ? t('entry.firstLead') : t('entry.chooseLead', { n: MIN_PASSWORD })}
       words=${words} hint=${html`<button class="quiet" onClick=${() => { way.value = null; }}>${t('entry.instead')}</button>`}>
       ${first && html`<${Email} />`}
       <label for="password">${t('entry.password')}</label>

@@ -1,0 +1,110 @@
+// What happened lately, in one list: alarms, comings and goings, rejections.
+import { computed, signal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
+import { html } from '../parts/html.js';
+import { Age } from '../parts/age.js';
+import { Badge, Panel } from '../parts/page.js';
+import { live } from '../core/line.js';
+import { to } from '../core/route.js';
+import { api } from '../core/session.js';
+import { t } from '../core/words.js';
+import { devices, lastAlert } from '../shell/pulse.js';
+import { rejections } from './rejections.js';
+
+const SHOWN = 14;
+const MOST = 100;
+
+/**
+ * @typedef {import('../core/api.js').AlertEvent} AlertEvent
+ * @typedef {{key: string, at: number, tone: 'good' | 'warn' | 'bad' | 'quiet', what: string, text: string, href: string, deviceId: string}} Happening
+ * @typedef {{at: number, deviceId: string, online: boolean, reason: string}} Passage
+ */
+
+/** known are the alarms that were asked for or changed since, by id. */
+const known = signal(/** @type {Map<string, AlertEvent>} */ (new Map()));
+
+/** passages are the comings and goings that were seen, the newest first. */
+const passages = signal(/** @type {Passage[]} */ ([]));
+
+/** @type {Record<string, Happening['tone']>} */
+const tones = { critical: 'bad', warning: 'warn', info: 'quiet' };
+
+/** @param {AlertEvent} a @returns {Happening[]} */
+function ofAlarm(a) {
+  const one = { text: a.message, href: to('alarms', a.id), deviceId: a.deviceId };
+  const begun = { ...one, key: a.id, at: Date.parse(a.triggeredAt), tone: tones[a.severity] || 'warn', what: t('overview.event.alarm') };
+  if (!a.resolvedAt) return [begun];
+  return [{ ...one, key: a.id + ' end', at: Date.parse(a.resolvedAt), tone: 'good', what: t('overview.event.resolved') }, begun];
+}
+
+/** last are the goings that nobody saw: when those that are away were heard last. */
+const last = computed(() => {
+  const seen = new Set(passages.value.map((p) => p.deviceId));
+  return (devices.value || []).filter((d) => d.state === 'active' && !d.online && d.lastSeen && !seen.has(d.id))
+    .sort((a, b) => Date.parse(b.lastSeen || '') - Date.parse(a.lastSeen || '')).slice(0, SHOWN);
+});
+
+/** happenings, the newest first. */
+const happenings = computed(() => {
+  /** @type {Happening[]} */
+  const list = [...known.value.values()].flatMap(ofAlarm);
+  for (const p of passages.value) {
+    list.push({
+      key: `${p.deviceId} ${p.at} ${p.online}`, at: p.at, tone: p.online ? 'good' : 'quiet', deviceId: p.deviceId, href: to('devices', p.deviceId),
+      what: t('overview.event.' + (p.online ? 'online' : 'offline')), text: p.online ? '' : p.reason,
+    });
+  }
+  for (const d of last.value) {
+    list.push({ key: d.id + ' seen', at: Date.parse(d.lastSeen || ''), tone: 'quiet', deviceId: d.id, href: to('devices', d.id), what: t('overview.event.seen'), text: '' });
+  }
+  for (const r of rejections.value) {
+    list.push({
+      key: 'r ' + r.key, at: r.at, tone: r.mild ? 'warn' : 'bad', deviceId: r.deviceId, href: r.deviceId ? to('devices', r.deviceId) : '',
+      what: t('overview.event.rejected'), text: r.cause,
+    });
+  }
+  return list.sort((a, b) => b.at - a.at).slice(0, SHOWN);
+});
+
+/** @param {AlertEvent[]} list */
+function learn(list) {
+  const next = new Map(known.peek());
+  for (const a of list) next.set(a.id, a);
+  if (next.size > MOST) for (const id of [...next.keys()].slice(0, next.size - MOST)) next.delete(id);
+  known.value = next;
+}
+
+function follow() {
+  const ask = () => { api.call('/alert-events', { query: { limit: SHOWN } }).then((page) => learn(page.items.reverse()), () => {}); };
+  known.value = new Map(); // of whoever was logged in before
+  passages.value = [];
+  ask();
+  const unfollow = lastAlert.subscribe((a) => { if (a) learn([a]); });
+  const end = live.subscribe({ kinds: ['lifecycle'] }, (m) => {
+    if (m.type !== 'lifecycle') return;
+    const p = { at: Date.parse(m.at || ''), deviceId: m.deviceId || '', online: m.status === 'online', reason: m.reason || '' };
+    passages.value = [p, ...passages.value].slice(0, SHOWN);
+  }, ask);
+  return () => {
+    unfollow();
+    end();
+  };
+}
+
+export function Events() {
+  useEffect(follow, []);
+  const list = happenings.value;
+  return html`
+    <${Panel} title=${t('overview.events')} className="events">
+      ${list.length === 0 && html`<p class="hint events-none">${t('overview.noEvents')}</p>`}
+      <ol>
+        ${list.map((e) => html`
+          <li key=${e.key}>
+            <span class="when"><${Age} at=${e.at} /></span>
+            <${Badge} tone=${e.tone}>${e.what}<//>
+            <span class="event-text">${e.deviceId && !e.text.includes(e.deviceId) && html`<a href=${e.href}>${e.deviceId}</a> `}${
+              e.deviceId && e.text.includes(e.deviceId) ? html`<a class="plain" href=${e.href}>${e.text}</a>` : e.text}</span>
+          </li>`)}
+      </ol>
+    <//>`;
+}
