@@ -5,7 +5,6 @@ import { ask } from '../parts/dialog.js';
 import { tell } from '../parts/notice.js';
 import { Panel } from '../parts/page.js';
 import { Asking, useQuery } from '../parts/query.js';
-import { to } from '../core/route.js';
 import { api } from '../core/session.js';
 import { t } from '../core/words.js';
 import { box } from '../overview/box.js';
@@ -49,7 +48,7 @@ function Credentials({ d, secret, onRotate }) {
         ${b.own && html`<p class="hint">${t('welcome.own')}</p><${Command} text=${`sudo cp ${box.value?.dataDir || '/var/lib/tidegate'}/secrets/tls-ca.crt .`} />`}
         <p>${secret ? t('welcome.line') : t('welcome.lineWithout')}</p>
         <${Command} text=${publishLine(b, d, shown, d.ports?.[0]?.number ?? 1)} />
-        ${b.alone && html`<p class="fault">${t('welcome.alone', { address: box.value?.mqtt || '' })}</p>`}
+        ${b.alone && html`<p class="problem">${t('welcome.alone', { address: box.value?.mqtt || '' })}</p>`}
         <div class="card">
           <dl class="facts-list">
             <dt>${t('welcome.host')}</dt><dd><code>${b.host}</code></dd>
@@ -58,23 +57,9 @@ function Credentials({ d, secret, onRotate }) {
             <dt>${t('welcome.password')}</dt><dd>${secret ? html`<${Command} text=${secret} />` : html`<span class="hint">${t('welcome.hidden')}</span>`}</dd>
             <dt>${t('welcome.topic')}</dt><dd><code>${topic(d)}</code></dd>
           </dl>
-          ${secret && html`
-            <figure class="qr-box">
-              <${QR} text=${link} label=${t('welcome.qr')} />
-              <figcaption class="hint">${t('welcome.qrHint')} <code>${link}</code></figcaption>
-            </figure>`}
+          ${secret && html`<${QR} text=${link} label=${t('welcome.qr')} />`}
         </div>
+        ${secret && html`<p class="hint qr-hint">${t('welcome.qrHint')} <code>${link}</code></p>`}
       </div>
-    <//>
-    `;
-}
-
-/** @param {{d: Device}} p where to go from here */
-export function Onward({ d }) {
-  return html`
-    <p class="onward">
-      <a class="button" href=${to('devices', d.id)}>${t('welcome.see', { id: d.id })}</a>
-      <a class="button" href=${'/welcome?org=' + encodeURIComponent(d.orgId)}>${t('welcome.another')}</a>
-      <a class="button" href="/">${t('nav.overview')}</a>
-    </p>`;
+    <//>`;
 }

@@ -8,11 +8,11 @@ import { now } from '../core/clock.js';
 import { value } from '../core/format.js';
 import { live } from '../core/line.js';
 import { whole } from '../core/me.js';
+import { to } from '../core/route.js';
 import { api } from '../core/session.js';
 import { t } from '../core/words.js';
 import { RejectionList, rejections } from '../overview/rejections.js';
 import { devices } from '../shell/pulse.js';
-import { Onward } from './message.js';
 
 const ASK_MS = 5_000; // beside the live connection, which some proxy may not let through
 const SHOWN = 4;
@@ -123,4 +123,14 @@ export function Waiting({ d, wait, onRotate }) {
         </div>`}
       ${!newest && html`<div class="panel-body"><${Onward} d=${d} /></div>`}
     <//>`;
+}
+
+/** @param {{d: Device}} p where to go from here */
+export function Onward({ d }) {
+  return html`
+    <p class="onward">
+      <a class="button" href=${to('devices', d.id)}>${t('welcome.see', { id: d.id })}</a>
+      <a class="button" href=${'/welcome?org=' + encodeURIComponent(d.orgId)}>${t('welcome.another')}</a>
+      <a class="button" href="/">${t('nav.overview')}</a>
+    </p>`;
 }

@@ -17,8 +17,7 @@ export default function Me() {
     <${Page} title=${t('nav.me')} lead=${`${session.value?.email || ''} · ${t('me.role.' + who.role)}${org}`}
       actions=${html`<button class="secondary" onClick=${() => logout()}>${t('logout')}</button>`}>
       <div class="columns">
-        <${Looks} />
-        <${Name} />
+        <div class="page"><${Looks} /><${Name} /></div>
         <${Password} />
       </div>
       <${Sessions} />

@@ -44,11 +44,11 @@ export function Sessions() {
   /** @type {import('../parts/table.js').Column<Session>[]} */
   const columns = [
     { name: t('me.where'), className: 'wide', cell: (s) => html`<span title=${s.userAgent}>${browser(s.userAgent || '')}</span> ${s.current && html`<${Badge} tone="good">${t('me.here')}<//>`}` },
-    { name: t('me.from'), cell: (s) => s.remote || t('me.socket') },
+    { name: t('me.from'), className: 'num', cell: (s) => s.remote || t('me.socket') },
     { name: t('me.begun'), className: 'num', cell: (s) => html`<${Age} at=${s.createdAt} suffix />` },
     { name: t('me.used'), className: 'num', cell: (s) => html`<${Age} at=${s.lastUsedAt} suffix />` },
     { name: t('me.ends'), className: 'num', cell: (s) => html`<${Age} at=${s.expiresAt} />` },
-    { name: t('me.action'), cell: (s) => (s.current ? '' : html`<button class="quiet" onClick=${() => endOne(s)}>${t('me.end')}</button>`) },
+    { name: t('me.action'), className: 'num', cell: (s) => (s.current ? '' : html`<button class="quiet" onClick=${() => endOne(s)}>${t('me.end')}</button>`) },
   ];
   return html`
     <${Panel} title=${t('me.sessions')} hint=${t('me.sessionsHint')}

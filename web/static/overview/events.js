@@ -4,6 +4,7 @@ import { useEffect } from 'preact/hooks';
 import { html } from '../parts/html.js';
 import { Age } from '../parts/age.js';
 import { Badge, Panel } from '../parts/page.js';
+import { value } from '../core/format.js';
 import { live } from '../core/line.js';
 import { to } from '../core/route.js';
 import { api } from '../core/session.js';
@@ -32,7 +33,10 @@ const tones = { critical: 'bad', warning: 'warn', info: 'quiet' };
 /** @param {AlertEvent} a @returns {Happening[]} */
 function ofAlarm(a) {
   const one = { text: a.message, href: to('alarms', a.id), deviceId: a.deviceId };
-  const begun = { ...one, key: a.id, at: Date.parse(a.triggeredAt), tone: tones[a.severity] || 'warn', what: t('overview.event.alarm') };
+  // The message of one that is over tells of its end.
+  const first = a.first === undefined ? '' : ' ' + value(a.first) + (a.unit ? ' ' + a.unit : '');
+  const text = a.resolvedAt ? `${a.deviceId} ${a.portName || a.portNumber}${first}: ${a.ruleName}` : a.message;
+  const begun = { ...one, text, key: a.id, at: Date.parse(a.triggeredAt), tone: tones[a.severity] || 'warn', what: t('overview.event.alarm') };
   if (!a.resolvedAt) return [begun];
   return [{ ...one, key: a.id + ' end', at: Date.parse(a.resolvedAt), tone: 'good', what: t('overview.event.resolved') }, begun];
 }

@@ -11,7 +11,7 @@ import { box } from './box.js';
 import { Share } from './tiles.js';
 
 const HOUR_MS = 3_600_000;
-const EVERY_MS = 60_000;
+const EVERY_MS = 15_000;
 
 /** @typedef {import('../core/api.js').Ledger} Ledger */
 
@@ -25,8 +25,10 @@ export function LedgerPanel() {
   return html`
     <${Panel} title=${t('overview.ledger')} className="accounts" hint=${t('overview.ledgerHint')}
       actions=${open && html`<${Sum} of=${open} />`}>
-      ${ever && html`<${Account} name=${t('overview.ever')} of=${ever} />`}
-      ${day.value && html`<${Account} name=${t('overview.day')} of=${day.value} small=${!!ever} />`}
+      <div class="account-rows">
+        ${ever && html`<${Account} name=${t('overview.ever')} of=${ever} />`}
+        ${day.value && html`<${Account} name=${t('overview.day')} of=${day.value} />`}
+      </div>
       ${day.problem && !day.value && html`<p class="problem pad">${day.problem.message}</p>`}
     <//>`;
 }
@@ -40,15 +42,15 @@ function Sum({ of }) {
   return off === 0 ? html`<${Badge} tone="good" title=${t('overview.sumHint')}>${t('overview.sum')}<//>` : html`<${Badge} tone="bad">${t('overview.off', { n: count(Math.abs(off)) })}<//>`;
 }
 
-/** @param {{name: string, of: Ledger, small?: boolean}} p */
-function Account({ name, of, small }) {
+/** @param {{name: string, of: Ledger}} p */
+function Account({ name, of }) {
   const cell = (/** @type {'received' | 'stored' | 'duplicate' | 'rejected' | 'pending'} */ which, sign = '') => html`
     <div class=${which + (of[which] ? '' : ' nil')} title=${t('ledger.' + which + 'Hint')}>
       ${sign && html`<span class="sign" aria-hidden="true">${sign}</span>`}
       <dt>${t('ledger.' + which)}</dt><dd class="num">${count(of[which])}</dd>
     </div>`;
   return html`
-    <div class=${'account-row ' + (small ? 'small' : '')}>
+    <div class="account-row">
       <h3>${name}</h3>
       <dl class="sum" aria-label=${name}>${cell('received')}${cell('stored', '=')}${cell('duplicate', '+')}${cell('rejected', '+')}${cell('pending', '+')}</dl>
       <${Share} parts=${[['good', of.stored], ['none', of.duplicate], ['bad', of.rejected], ['warn', of.pending]]} />

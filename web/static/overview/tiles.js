@@ -20,7 +20,7 @@ export function Tiles() {
   return html`
     <div class="stats">
       <${Devices} /><${Alarms} />
-      ${rate.value !== null && html`<${Rate} />`}
+      ${(whole || rate.value !== null) && html`<${Rate} />`}
       ${whole && html`<${Log} /><${Disk} />`}
       <${Uptime} />
     </div>`;
@@ -81,9 +81,9 @@ function Alarms() {
 }
 
 function Rate() {
-  const r = rate.value || 0;
+  const r = rate.value;
   return html`
-    <${Tile} name=${t('overview.rate')} value=${html`${r < 10 ? r.toFixed(1) : short(r)}<small> /s</small>`}>
+    <${Tile} name=${t('overview.rate')} value=${html`${r === null ? '–' : r < 10 ? r.toFixed(1) : short(r)}<small> /s</small>`}>
       <${Trace} />
     <//>`;
 }
