@@ -1,49 +1,59 @@
 // What to do next, where there is nothing yet.
 import { html } from '../parts/html.js';
 import { Command } from '../parts/command.js';
+import { may } from '../core/me.js';
+import { setQuery, to } from '../core/route.js';
+import { t } from '../core/words.js';
 import { status } from '../shell/pulse.js';
 
 /** mqttPort is that of the server's MQTT listener. */
 function mqttPort() { return status.value?.mqtt?.match(/:(\d+)$/)?.[1] || '1883'; }
 
+/** quoted makes a word of the shell. @param {string} s */
+const quoted = (s) => (/^[\w@%+=:,./-]+$/.test(s) ? s : `'${s.replaceAll("'", `'\\''`)}'`);
+
 /**
  * publish is the line that sends a first reading.
  * @param {{id: string, orgId: string}} d
  * @param {number} port
+ * @param {string} [secret]
  */
-function publish(d, port) {
-  return `mosquitto_pub -h ${location.hostname} -p ${mqttPort()} -u ${d.id} -P SECRET -q 1 ` +
-    `-t org/${d.orgId}/device/${d.id}/telemetry -m '{"readings":[{"port":${port},"value":21.5}]}'`;
+export function publish(d, port, secret = 'SECRET') {
+  return `mosquitto_pub -h ${location.hostname} -p ${mqttPort()} -u ${quoted(d.id)} -P ${quoted(secret)} -q 1 ` +
+    `-t ${quoted(`org/${d.orgId}/device/${d.id}/telemetry`)} -m '{"readings":[{"port":${port},"value":21.5}]}'`;
 }
 
 export function NoDevices() {
   return html`
     <section class="panel empty welcome">
-      <h1>No device yet</h1>
-      <p>On the box, make an organization and a device with four ports:</p>
+      <h2>${t('devices.none')}</h2>
+      ${may('write') && html`
+        <p><button class="primary" onClick=${() => setQuery({ do: 'new' })}>${t('devices.new.button')}</button></p>`}
+      <p>${t('devices.onTheBox')}</p>
       <${Command} text="tidegate org add --id acme --name Acme" />
       <${Command} text="tidegate device add --org acme --id d1 --ports 4" />
-      <p>It prints the device's secret, once. Then send a first reading:</p>
+      <p>${t('devices.thenSend')}</p>
       <${Command} text=${publish({ id: 'd1', orgId: 'acme' }, 1)} />
-      <p class="hint">The device appears here by itself.</p>
+      <p class="hint">${t('devices.appears')}</p>
     </section>`;
 }
 
-/** @param {{d: import('../core/api.js').Device}} p */
+/** @param {{d: {id: string}}} p */
 export function NoPorts({ d }) {
   return html`
     <div class="empty">
-      <p>This device has no port yet. A port is one measured quantity; make its first:</p>
+      <p>${t('device.noPorts')}</p>
+      ${may('write') && html`<a class="button" href=${to('devices', d.id, 'ports')}>${t('device.ports.add')}</a>`}
       <${Command} text=${`tidegate port set --device ${d.id} --number 1 --name Temperature --unit °C`} />
     </div>`;
 }
 
-/** @param {{d: import('../core/api.js').Device}} p */
+/** @param {{d: {id: string, orgId: string, ports?: {number: number}[]}}} p */
 export function NoReadings({ d }) {
   return html`
     <div class="empty">
-      <p>Nothing is stored of this device yet. Send a first reading, with its secret in place of SECRET:</p>
+      <p>${t('device.noReadings')}</p>
       <${Command} text=${publish(d, d.ports?.[0]?.number ?? 1)} />
-      <p class="hint">The secret was printed when the device was made. What is refused shows under “Rejected”, with the cause.</p>
+      <p class="hint">${t('device.noReadingsHint')}</p>
     </div>`;
 }

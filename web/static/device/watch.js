@@ -5,6 +5,7 @@ import { Series } from '../chart/series.js';
 import { decimals } from '../core/format.js';
 import { live } from '../core/line.js';
 import { api } from '../core/session.js';
+import { Pace } from './pace.js';
 
 /** HISTORY_MS is how far back the charts reach. */
 export const HISTORY_MS = 3_600_000;
@@ -12,19 +13,35 @@ const AHEAD_MS = 600_000; // a device's clock may be ahead
 const RAW_MOST = 4_000; // points of a port; above it buckets are drawn
 const BUCKET_MS = 5_000;
 const REFRESH_MS = 10_000;
-const REDRAW_MS = 200;
 const RECENT = 15; // values that say how many digits a port has
 
-/** @typedef {{series: Series, waiting: import('../core/api.js').Reading[] | null, failed: boolean}} Line */
+/**
+ * @typedef {import('../core/api.js').Reading} Reading
+ * @typedef {{number: number, scaling: number, offset: number, effectiveFrom: string | null, createdAt: string}} Calibration
+ * @typedef {import('../core/api.js').Port & {scaling: number, offset: number, calibrations: Calibration[]}} Port
+ * @typedef {Omit<import('../core/api.js').Device, 'ports'> & {hasSecret: boolean, acceptPast: string, acceptAhead: string, assumeZone?: string,
+ *   createdAt: string, secret?: string, ports?: Port[]}} Device
+ * @typedef {{series: Series, waiting: Reading[] | null, failed: boolean}} Line
+ */
 
-/** Watch is open from its making until close. */
+/**
+ * Watch is open from its making until close. Values of the live connection are
+ * shown with the next frame, those of all ports at once; the charts as often
+ * as their drawing leaves time for other things.
+ */
 export class Watch {
   /** @param {string} id of the device */
   constructor(id) {
     this.id = id;
-    this.device = signal(/** @type {import('../core/api.js').Device | null} */ (null));
+    this.device = signal(/** @type {Device | null} */ (null));
     this.problem = signal(/** @type {import('../core/api.js').Problem | null} */ (null));
-    this.latest = signal(/** @type {Map<number, import('../core/api.js').Reading> | null} */ (null));
+    /** ready is whether the newest values are there; speaking is of how many ports. */
+    this.ready = signal(false);
+    this.speaking = signal(0);
+    /** @type {Map<number, import('@preact/signals').Signal<Reading | null>>} */
+    this.values = new Map();
+    /** @type {Map<number, Reading>} heard since the last frame */
+    this.heard = new Map();
     /** @type {Map<number, number[]>} the last values of each port, oldest first */
     this.recent = new Map();
     /** version moves when there is something new to draw. */
@@ -32,7 +49,8 @@ export class Watch {
     /** @type {Map<number, Line>} */
     this.lines = new Map();
     this.closed = false;
-    this.drawing = 0;
+    this.frame = 0;
+    this.pace = new Pace(() => { this.version.value++; });
     this.unlisten = () => {};
     this.timer = setInterval(() => { if (!document.hidden) this.refresh(); }, REFRESH_MS);
     this.refresh();
@@ -41,21 +59,35 @@ export class Watch {
   close() {
     this.closed = true;
     clearInterval(this.timer);
-    clearTimeout(this.drawing);
+    cancelAnimationFrame(this.frame);
+    this.pace.stop();
     this.unlisten();
+  }
+
+  /**
+   * reading is the newest of a port; null: there is none.
+   * @param {number} port
+   */
+  reading(port) {
+    let s = this.values.get(port);
+    if (!s) {
+      s = signal(/** @type {Reading | null} */ (null));
+      this.values.set(port, s);
+    }
+    return s;
   }
 
   /** refresh asks for the device; its ports may have changed. */
   async refresh() {
     try {
-      const [device, latest] = await Promise.all([api.device(this.id), this.latest.value ? null : api.latest(this.id)]);
+      const [device, latest] = await Promise.all([/** @type {Promise<Device>} */ (api.device(this.id)), this.ready.peek() ? null : api.latest(this.id)]);
       if (this.closed) return;
-      const ports = (d = this.device.value) => JSON.stringify(d?.ports?.map((p) => p.number));
+      const ports = (d = this.device.peek()) => JSON.stringify(d?.ports?.map((p) => p.number));
       const changed = ports() !== ports(device);
       batch(() => {
         this.problem.value = null;
-        this.device.value = device;
-        if (latest) this.#takeLatest(latest);
+        this.take(device);
+        if (latest) this.#show(latest);
       });
       if (changed) this.#listen(device.ports || []);
     } catch (e) {
@@ -63,7 +95,16 @@ export class Watch {
     }
   }
 
-  /** @param {import('../core/api.js').Port[]} ports */
+  /**
+   * take shows the device as a change has answered it. One that is as before
+   * is not shown anew.
+   * @param {Device} device
+   */
+  take(device) {
+    if (JSON.stringify(device) !== JSON.stringify(this.device.peek())) this.device.value = device;
+  }
+
+  /** @param {Port[]} ports */
   #listen(ports) {
     this.unlisten();
     this.unlisten = () => {};
@@ -75,31 +116,53 @@ export class Watch {
   /** @param {import('../core/live.js').Message} m */
   #take(m) {
     if (m.type !== 'readings' || this.closed) return;
-    const items = (m.items || []).filter((r) => r.deviceId === this.id);
-    this.#takeLatest(items);
-    for (const r of items) {
+    let drawn = false;
+    for (const r of m.items || []) {
+      if (r.deviceId !== this.id) continue;
+      if (!older(r, this.heard.get(r.portNumber))) this.heard.set(r.portNumber, r);
+      this.#remember(r);
       const line = this.lines.get(r.portNumber);
       if (!line) continue;
       if (line.waiting) line.waiting.push(r); else this.#draw(line, r);
+      drawn = true;
     }
-    this.#redraw();
+    if (drawn) this.pace.ask();
+    if (!this.frame && this.heard.size) {
+      this.frame = requestAnimationFrame(() => {
+        this.frame = 0;
+        this.#show([...this.heard.values()]);
+        this.heard.clear();
+      });
+    }
   }
 
-  /** @param {import('../core/api.js').Reading[]} items */
-  #takeLatest(items) {
-    const latest = new Map(this.latest.value || []);
-    for (const r of items) {
-      const there = latest.get(r.portNumber);
-      if (there && Date.parse(there.ts) > Date.parse(r.ts)) continue;
-      latest.set(r.portNumber, r);
-      this.recent.set(r.portNumber, [...(this.recent.get(r.portNumber) || []).slice(-RECENT), r.calibratedValue]);
-    }
-    this.latest.value = latest;
+  /** @param {Reading[]} items the newest of ports, however they became known */
+  #show(items) {
+    batch(() => {
+      for (const r of items) {
+        const s = this.reading(r.portNumber);
+        const there = s.peek();
+        if (there && older(r, there)) continue;
+        if (!there) {
+          this.speaking.value++;
+          this.#remember(r);
+        }
+        s.value = r;
+      }
+      this.ready.value = true;
+    });
+  }
+
+  /** @param {Reading} r */
+  #remember(r) {
+    const list = this.recent.get(r.portNumber) || [];
+    if (list.push(r.calibratedValue) > RECENT) list.shift();
+    this.recent.set(r.portNumber, list);
   }
 
   /**
    * @param {Line} line
-   * @param {import('../core/api.js').Reading} r
+   * @param {Reading} r
    */
   #draw({ series }, r) {
     const oldest = this.#now() - HISTORY_MS;
@@ -111,14 +174,6 @@ export class Watch {
   }
 
   #now() { return Date.now() + api.skew; }
-
-  #redraw() {
-    if (this.drawing) return;
-    this.drawing = setTimeout(() => {
-      this.drawing = 0;
-      this.version.value++;
-    }, REDRAW_MS);
-  }
 
   /**
    * series answers what is drawn of a port, and begins to load it.
@@ -138,13 +193,30 @@ export class Watch {
    * places is how many digits behind the point the values of a port have.
    * @param {number} port
    */
-  places(port) { return decimals(this.recent.get(port) || []); }
+  places(port) {
+    void this.reading(port).value;
+    return decimals(this.recent.get(port) || []);
+  }
 
   /**
    * loading says whether the past of a port is still on its way.
    * @param {number} port
    */
   loading(port) { return this.lines.get(port)?.waiting != null; }
+
+  /**
+   * anew has a port loaded again: another calibration says other values.
+   * @param {number} port
+   */
+  anew(port) {
+    this.recent.delete(port);
+    const line = this.lines.get(port);
+    if (line && !line.waiting) {
+      line.series.clear();
+      this.#fill(port, line, this.#now() - HISTORY_MS);
+    }
+    api.latest(this.id).then((l) => { if (!this.closed) this.#show(l); }, () => {});
+  }
 
   /** catchUp loads what was missed while the connection was away or too slow. */
   catchUp() {
@@ -153,7 +225,7 @@ export class Watch {
       const { ts, every } = line.series;
       if (!line.waiting) this.#fill(port, line, ts.length && !line.failed ? Math.max(oldest, ts[ts.length - 1] - every) : oldest);
     }
-    api.latest(this.id).then((l) => { if (!this.closed) this.#takeLatest(l); }, () => {});
+    api.latest(this.id).then((l) => { if (!this.closed) this.#show(l); }, () => {});
   }
 
   /**
@@ -185,6 +257,13 @@ export class Watch {
     line.waiting = null;
     if (this.closed) return;
     for (const r of waiting) this.#draw(line, r);
-    this.#redraw();
+    this.pace.ask();
   }
 }
+
+/**
+ * older says whether a is of an earlier time than b.
+ * @param {Reading} a
+ * @param {Reading | undefined} b
+ */
+function older(a, b) { return !!b && Date.parse(a.ts) < Date.parse(b.ts); }

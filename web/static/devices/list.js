@@ -1,146 +1,121 @@
-// The list of devices: search, order, and a window on it, so that thousands
-// cost no more than what is seen.
+// The list of devices: a window on it, so that thousands cost no more than
+// what is seen.
 import { computed, signal } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { html } from '../parts/html.js';
-import { Age } from '../parts/age.js';
-import { count, exact } from '../core/format.js';
-import { devices } from '../shell/pulse.js';
-import { go, path, to } from '../core/route.js';
+import { count } from '../core/format.js';
+import { go, setQuery, to } from '../core/route.js';
+import { narrow } from '../core/settings.js';
+import { t } from '../core/words.js';
+import { criteria, descending, found, sort, sortBy } from './choice.js';
+import { Filters } from './filters.js';
+import { useGlances } from './glance.js';
+import { Row } from './row.js';
 
-const ROW_PX = 46; // as in style.css
-const SPARE_ROWS = 8;
+const SPARE_ROWS = 6;
+const PAGE_ROWS = 10;
+const HEAD_PX = 34;
 
-/** @typedef {import('../core/api.js').Device} Device */
+/** rowPx is the height of a row, as in the styles. */
+const rowPx = computed(() => (narrow.value ? 62 : 38));
 
-const deviceId = computed(() => path.value[1] || '');
-const showDevice = (/** @type {string} */ id) => go(to('devices', id));
-
-const search = signal('');
-const order = signal('name');
-const cursor = signal(0); // the row that the arrow keys are on
-
-const hint = matchMedia('(hover: hover)').matches ? 'Search  /' : 'Search';
-
-const byName = (/** @type {Device} */ a, /** @type {Device} */ b) => collator.compare(a.id, b.id);
-const collator = new Intl.Collator('en', { numeric: true });
-const seen = (/** @type {Device} */ d) => (d.lastSeen ? Date.parse(d.lastSeen) : 0);
-
-/** @type {Record<string, (a: Device, b: Device) => number>} */
-const orders = {
-  name: byName,
-  online: (a, b) => Number(b.online) - Number(a.online) || byName(a, b),
-  offline: (a, b) => Number(a.online) - Number(b.online) || seen(b) - seen(a),
-  seen: (a, b) => seen(b) - seen(a) || byName(a, b),
-};
-
-const found = computed(() => {
-  const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const list = (devices.value || []).filter((d) => {
-    const text = `${d.id} ${d.name || ''} ${d.serialNumber || ''} ${d.orgId}`.toLowerCase();
-    return words.every((w) => text.includes(w));
-  });
-  return list.sort(orders[order.value]);
-});
-
-export function Devices() {
-  const all = devices.value;
-  if (all === null) return html`<nav class="panel devices"><p class="hint pad" aria-busy="true">Loading devices…</p></nav>`;
-  const online = all.filter((d) => d.online).length;
-  return html`
-    <nav class="panel devices" aria-label="Devices">
-      <header class="panel-head">
-        <h2>Devices</h2>
-        <span class="hint num">${count(online)} of ${count(all.length)} online</span>
-      </header>
-      <div class="tools">
-        <input id="search" type="search" placeholder=${hint} aria-label="Search devices by id, name, serial number or organization"
-          value=${search.value} onInput=${typed} onKeyDown=${keyed} />
-        <select aria-label="Order" value=${order.value} onChange=${(/** @type {Event} */ e) => { order.value = /** @type {HTMLSelectElement} */ (e.target).value; }}>
-          <option value="name">by name</option>
-          <option value="seen">last seen first</option>
-          <option value="online">online first</option>
-          <option value="offline">offline first</option>
-        </select>
-      </div>
-      <${List} />
-    </nav>`;
-}
-
-/** @param {Event} e */
-function typed(e) {
-  search.value = /** @type {HTMLInputElement} */ (e.target).value;
-  cursor.value = 0;
-}
+/** cursor is the row that the arrow keys are on. */
+const cursor = signal(0);
 
 /** @param {KeyboardEvent} e */
 function keyed(e) {
-  const list = found.value;
-  const page = 10;
-  const to = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -1e9, End: 1e9 }[e.key];
-  if (to !== undefined && !(e.target instanceof HTMLInputElement && (e.key === 'Home' || e.key === 'End'))) {
+  const list = found.value || [];
+  const inSearch = e.target instanceof HTMLInputElement;
+  const step = { ArrowDown: 1, ArrowUp: -1, PageDown: PAGE_ROWS, PageUp: -PAGE_ROWS, Home: -Infinity, End: Infinity }[e.key];
+  if (step !== undefined && !(inSearch && (e.key === 'Home' || e.key === 'End'))) {
     e.preventDefault();
-    cursor.value = Math.max(0, Math.min(list.length - 1, cursor.value + to));
-  } else if (e.key === 'Enter' && list[cursor.value]) {
-    showDevice(list[cursor.value].id);
-  } else if (e.key === 'Escape' && search.value) {
+    cursor.value = Math.max(0, Math.min(list.length - 1, cursor.value + step));
+  } else if (e.key === 'Enter' && list[cursor.value] && !(e.target instanceof HTMLAnchorElement)) {
+    e.preventDefault();
+    go(to('devices', list[cursor.value].id));
+  } else if (e.key === 'Escape' && criteria.value.q) {
     e.stopPropagation();
-    search.value = '';
+    setQuery({ q: null });
   }
 }
 
-function List() {
-  const list = found.value;
+export function List() {
+  const list = found.value || [];
+  const px = rowPx.value;
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const [view, setView] = useState({ top: 0, height: 800 });
-  const look = () => box.current && setView({ top: box.current.scrollTop, height: box.current.clientHeight });
+  const looking = useRef(0);
+  const look = () => {
+    looking.current ||= requestAnimationFrame(() => {
+      looking.current = 0;
+      const b = box.current;
+      if (b) setView({ top: b.scrollTop, height: b.clientHeight });
+    });
+  };
   useEffect(() => {
     const observer = new ResizeObserver(look);
     observer.observe(/** @type {HTMLElement} */ (box.current));
-    return () => observer.disconnect();
+    return () => {
+      observer.disconnect();
+      cancelAnimationFrame(looking.current);
+    };
   }, []);
+  const chosen = JSON.stringify([criteria.value, sort.value, descending.value]);
   useEffect(() => {
-    const i = list.findIndex((d) => d.id === deviceId.value);
-    if (i >= 0) cursor.value = i;
-  }, [deviceId.value, order.value]);
+    cursor.value = 0;
+    if (box.current) box.current.scrollTop = 0;
+  }, [chosen]);
+  const at = Math.min(cursor.value, list.length - 1);
   useEffect(() => {
     const b = box.current;
-    if (!b) return;
-    const top = cursor.value * ROW_PX;
+    if (!b || at < 0) return;
+    const top = at * px;
     if (top < b.scrollTop) b.scrollTop = top;
-    if (top + ROW_PX > b.scrollTop + b.clientHeight) b.scrollTop = top + ROW_PX - b.clientHeight;
-  }, [cursor.value]);
+    if (top + px > b.scrollTop + b.clientHeight) b.scrollTop = top + px - b.clientHeight;
+  }, [at]);
 
-  const first = Math.max(0, Math.floor(view.top / ROW_PX) - SPARE_ROWS);
-  const last = Math.min(list.length, Math.ceil((view.top + view.height) / ROW_PX) + SPARE_ROWS);
-  const active = list[cursor.value];
+  const first = Math.max(0, Math.floor(view.top / px) - SPARE_ROWS);
+  const last = Math.min(list.length, Math.ceil((view.top + view.height) / px) + SPARE_ROWS);
+  const shown = list.slice(first, last);
+  const inSight = list.slice(Math.floor(view.top / px), Math.ceil((view.top + view.height) / px));
+  useGlances(inSight.map((d) => d.id));
+  const active = list[at];
   return html`
-    <div class="list" role="listbox" aria-label="Devices" tabIndex=${0} ref=${box} onScroll=${look} onKeyDown=${keyed}
-      aria-activedescendant=${active ? 'device-' + active.id : undefined}>
-      <div style=${{ height: list.length * ROW_PX + 'px' }}>
-        <div style=${{ transform: `translateY(${first * ROW_PX}px)` }}>
-          ${list.slice(first, last).map((d, i) => html`<${Row} key=${d.id} d=${d} at=${first + i} size=${list.length} />`)}
+    <section class="panel devices">
+      <${Filters} onKeyDown=${keyed} />
+      <div class="list" role="grid" aria-label=${t('nav.devices')} tabIndex=${0} ref=${box} style=${{ height: list.length * px + HEAD_PX + 'px' }} onScroll=${look} onKeyDown=${keyed}
+        aria-rowcount=${list.length + 1} aria-activedescendant=${active && at >= first && at < last ? 'device-' + active.id : undefined}>
+        <${Head} />
+        <div role="rowgroup" style=${{ height: list.length * px + 'px' }}>
+          <div role="presentation" style=${{ transform: `translateY(${first * px}px)` }}>
+            ${shown.map((d, i) => html`<${Row} key=${d.id} d=${d} at=${first + i} active=${first + i === at} />`)}
+          </div>
         </div>
       </div>
-      ${list.length === 0 && html`<p class="hint pad">No device matches “${search.value}”.</p>`}
-    </div>`;
+      ${list.length === 0 && html`
+        <p class="hint pad">${t('devices.noMatch')} <button class="link" onClick=${() => go('/devices')}>${t('devices.all')}</button></p>`}
+      <p class="hint list-foot num">${t('devices.shown', { n: count(list.length) })} · ${t('devices.drawn')}</p>
+    </section>`;
 }
 
-/** @param {{d: Device, at: number, size: number}} p */
-function Row({ d, at, size }) {
-  const pick = () => {
-    cursor.value = at;
-    showDevice(d.id);
+function Head() {
+  /** @param {string} by @param {string} className */
+  const column = (by, className) => {
+    const here = sort.value === by;
+    return html`
+      <span role="columnheader" class=${className} aria-sort=${here ? (descending.value ? 'descending' : 'ascending') : undefined}>
+        <button onClick=${() => sortBy(by, here && !descending.value)}>${t('devices.sort.' + by)}<span aria-hidden="true">${
+          here ? (descending.value ? ' ↓' : ' ↑') : ''}</span></button>
+      </span>`;
   };
-  const state = d.state === 'active' ? (d.online ? 'online' : 'offline') : d.state;
   return html`
-    <div class="row ${at === cursor.value ? 'active' : ''}" role="option" id=${'device-' + d.id} onClick=${pick}
-      aria-selected=${d.id === deviceId.value} aria-posinset=${at + 1} aria-setsize=${size}>
-      <i class="dot ${state}" role="img" aria-label=${state} />
-      <span class="name">${d.id}<small>${d.name || d.serialNumber || ' '}</small></span>
-      <span class="seen num">
-        ${d.online ? 'online' : d.lastSeen ? html`<${Age} at=${Date.parse(d.lastSeen)} />` : html`<span title="It has never connected.">never</span>`}
-        <small title=${d.lastSeen && exact(Date.parse(d.lastSeen))}>${d.orgId}</small>
-      </span>
+    <div role="rowgroup" class="list-head">
+      <div class="row" role="row" aria-rowindex=${1}>
+        ${column('id', 'col-id')}${column('name', 'col-name')}${column('org', 'col-org')}
+        <span role="columnheader" class="col-tags">${t('devices.tags')}</span>
+        <span role="columnheader" class="col-value">${t('devices.newest')}</span>
+        <span role="columnheader" class="col-spark">${t('devices.halfHour')}</span>
+        ${column('seen', 'col-seen')}
+      </div>
     </div>`;
 }
