@@ -1,6 +1,7 @@
 // The newest value and the last half hour of the devices in sight: of each the
-// port with the lowest number that has a reading. Two queries for all of them,
-// once the list stands still, and again while it is looked at.
+// port with the lowest number that has a reading. One query for the values of
+// all of them and one for their past, once the list stands still, and again
+// while it is looked at.
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { api } from '../core/session.js';
@@ -12,7 +13,6 @@ const STILL_MS = 200; // the list stands still
 const AGAIN_MS = 15_000;
 const MOST_ROWS = 60; // at once
 const MOST_KEPT = 600;
-const PORTS = Array.from({ length: 17 }, (_, i) => i); // 0 to 16: where a first port is looked for
 const UNITS_AT_ONCE = 4;
 
 /**
@@ -65,10 +65,10 @@ export function useGlances(ids) {
  * @param {AbortSignal} end
  */
 async function look(ids, end) {
-  const newest = await api.call('/readings/latest', { query: { deviceId: ids, portNumber: PORTS }, signal: end });
+  const newest = (await Promise.all([latest(ids.filter((id) => !glanceOf(id).peek()), end), again(ids.filter((id) => glanceOf(id).peek()), end)])).flat();
   /** @type {Map<string, import('../core/api.js').Reading>} of the first port */
   const first = new Map();
-  for (const r of newest.items) if (!first.has(r.deviceId)) first.set(r.deviceId, r); // in order of port
+  for (const r of newest) if (!first.has(r.deviceId)) first.set(r.deviceId, r); // in order of port
   const ports = [...new Set([...first.values()].map((r) => r.portNumber))];
   const past = new Map();
   if (first.size) {
@@ -92,6 +92,35 @@ async function look(ids, end) {
     } : null;
   }
   await learnUnits([...first.values()].filter((r) => !units.has(r.deviceId + ' ' + r.portNumber)), end);
+}
+
+/**
+ * latest answers the newest readings, in order of device and port.
+ * @param {string[]} deviceId
+ * @param {AbortSignal} end
+ * @param {number[]} [portNumber] absent: all of them
+ * @returns {Promise<import('../core/api.js').Reading[]>}
+ */
+async function latest(deviceId, end, portNumber = []) {
+  if (!deviceId.length) return [];
+  return (await api.call('/readings/latest', { query: { deviceId, portNumber }, signal: end })).items;
+}
+
+/**
+ * again asks for the ports alone that are known to be the first: a device may
+ * have hundreds.
+ * @param {string[]} ids
+ * @param {AbortSignal} end
+ */
+async function again(ids, end) {
+  const ports = new Set(ids.map((id) => /** @type {Glance} */ (glanceOf(id).peek()).port));
+  try {
+    const found = await latest(ids, end, [...ports]);
+    return found.filter((r) => glanceOf(r.deviceId).peek()?.port === r.portNumber);
+  } catch (e) {
+    if (/** @type {import('../core/api.js').Problem} */ (e).status !== 404) throw e;
+    return latest(ids, end); // a port was taken away
+  }
 }
 
 /**

@@ -31,8 +31,7 @@ export function Row({ d, at, active }) {
         ${tags.length > MOST_TAGS && html`<small title=${tags.slice(MOST_TAGS).join(', ')}>+${tags.length - MOST_TAGS}</small>`}
       </span>
       <${Glance} id=${d.id} />
-      <span role="gridcell" class="col-seen num">${d.online ? t('devices.is.online') : d.lastSeen ? html`<${Age} at=${d.lastSeen} />`
-        : html`<span title=${t('devices.neverSeen')}>${t('devices.never')}</span>`}</span>
+      <${Seen} d=${d} />
     </div>`;
 }
 
@@ -41,6 +40,14 @@ function Alarm({ id }) {
   const here = [...(alarms.value?.values() || [])].filter((a) => a.deviceId === id);
   if (!here.length) return null;
   return html` <span class="badge ${worst(here) === 'critical' ? 'bad' : 'warn'}">${t('devices.alarms', { n: here.length })}</span>`;
+}
+
+/** @param {{d: import('./choice.js').Device}} p of who never connects the time of the newest reading is told: it may send over HTTP */
+function Seen({ d }) {
+  const at = Math.max(d.lastSeen ? Date.parse(d.lastSeen) : 0, glanceOf(d.id).value?.ts || 0);
+  return html`
+    <span role="gridcell" class="col-seen num">${d.online ? t('devices.is.online') : at ? html`<${Age} at=${at} />`
+      : html`<span title=${t('devices.neverSeen')}>${t('devices.never')}</span>`}</span>`;
 }
 
 /** @param {{id: string}} p the newest value, and how it went */
