@@ -14,7 +14,7 @@ import { api } from '../core/session.js';
 import { zone } from '../core/settings.js';
 import { t } from '../core/words.js';
 import { apply, inForce } from './line.js';
-import { numberOf, typed } from './numbers.js';
+import { numberOf, refusal, typed } from './numbers.js';
 import { formula, pathOf } from './ports.js';
 import { TwoPoints } from './points.js';
 import { nameOf } from './tile.js';
@@ -64,9 +64,8 @@ function NewCalibration({ w, p, current, onDone }) {
   const valid = scaling !== undefined && Number.isFinite(scaling) && scaling !== 0 && Number.isFinite(offset);
   const submit = async () => {
     if (!valid) {
-      if (!Number.isFinite(offset)) setFaults({ offset: t('device.notANumber') });
-      else setFaults({ scaling: scaling === 0 ? t('device.calibration.zero') : t('device.notANumber') });
-      throw new Error(t('device.lookAbove'));
+      if (!Number.isFinite(offset)) throw refusal({ offset: t('device.notANumber') });
+      throw refusal({ scaling: scaling === 0 ? t('device.calibration.zero') : t('device.notANumber') });
     }
     /** @type {Record<string, any>} */
     const body = { scaling, offset };
@@ -77,7 +76,7 @@ function NewCalibration({ w, p, current, onDone }) {
     await Promise.all([onDone(), w.refresh()]);
   };
   return html`
-    <${Form} onSubmit=${submit} button=${t('device.calibration.save')} onFaults=${setFaults} disabled=${!valid}>
+    <${Form} onSubmit=${submit} button=${t('device.calibration.save')} onFaults=${setFaults}>
       <${TwoPoints} w=${w} p=${p} onLine=${(/** @type {import('./line.js').Line} */ l) => setDraft((o) => ({ ...o, scaling: String(l.scaling), offset: String(l.offset) }))} />
       <div class="form-row">
         <${Field} label=${t('device.calibration.scaling')} ...${field('scaling')} inputMode="decimal" />

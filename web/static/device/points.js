@@ -30,8 +30,8 @@ export function TwoPoints({ w, p, onLine }) {
       ${rows.map(([raw, real], i) => html`
         <div class="point" key=${raw}>
           ${field(raw, t('device.points.raw', { n: i + 1 }))}
-          <button type="button" class="secondary" disabled=${!r} onClick=${() => r && change({ [raw]: String(r.rawValue) })}
-            aria-label=${t('device.points.takeOf', { n: i + 1 })}>${t('device.points.take')}${r && html` <span class="num hint">${String(r.rawValue)}</span>`}</button>
+          <button type="button" class="secondary" disabled=${!r} onClick=${() => r && change({ [raw]: String(r.rawValue) })}>${t('device.points.take')}${
+            r && html` <span class="num hint">${String(r.rawValue)}</span>`}<span class="unseen"> ${t('device.points.takeOf', { n: i + 1 })}</span></button>
           ${field(real, t('device.points.real', { n: i + 1 }) + (p.unit ? ` (${p.unit})` : ''))}
         </div>`)}
       <p class="fault" role="alert">${fault(v)}</p>

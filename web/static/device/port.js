@@ -5,7 +5,7 @@ import { Dialog } from '../parts/dialog.js';
 import { Field, Form } from '../parts/field.js';
 import { api } from '../core/session.js';
 import { t } from '../core/words.js';
-import { numberOf, typed } from './numbers.js';
+import { numberOf, refusal, typed } from './numbers.js';
 import { pathOf } from './ports.js';
 import { nameOf } from './tile.js';
 
@@ -40,10 +40,7 @@ export function PortDialog({ w, d, p, onClose }) {
     const n = Number(draft.number);
     if (!Number.isInteger(n) || n < 0 || n > 65_535) wrong.number = t('device.ports.numberFault');
     else if (!p && d.ports?.some((o) => o.number === n)) wrong.number = t('device.ports.taken', { n });
-    if (Object.keys(wrong).length) {
-      setFaults(wrong);
-      throw new Error(t('device.lookAbove'));
-    }
+    if (Object.keys(wrong).length) throw refusal(wrong);
     if (clear.length) body.clear = clear;
     await api.call(pathOf(d.id, n), { method: 'PUT', body });
     await w.refresh();

@@ -160,7 +160,7 @@ export default {
     },
     points: {
       legend: 'Aus zwei Punkten', hint: 'Messen Sie zweimal mit einem Gerät, dem Sie trauen; die Gerade durch beide ergibt Faktor und Versatz unten.',
-      raw: 'Rohwert {n}', real: 'Wahrer Wert {n}', take: 'Aktuellen nehmen', takeOf: 'Aktuellen Rohwert als Wert {n} nehmen',
+      raw: 'Rohwert {n}', real: 'Wahrer Wert {n}', take: 'Aktuellen nehmen', takeOf: 'als Rohwert {n}',
       sameRaw: 'Beide Rohwerte sind gleich: durch sie geht keine Gerade.', sameReal: 'Beide wahren Werte sind gleich: jeder Wert würde dieser eine.',
     },
     timeline: {

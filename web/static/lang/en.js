@@ -159,7 +159,7 @@ export default {
     },
     points: {
       legend: 'From two points', hint: 'Measure twice with an instrument that you trust; the line through both becomes scaling and offset below.',
-      raw: 'Raw value {n}', real: 'True value {n}', take: 'Take the current', takeOf: 'Take the current raw value as value {n}',
+      raw: 'Raw value {n}', real: 'True value {n}', take: 'Take the current', takeOf: 'as raw value {n}',
       sameRaw: 'Both raw values are the same: no line goes through them.', sameReal: 'Both true values are the same: every value would become that one.',
     },
     timeline: {
