@@ -93,6 +93,5 @@ function Effect({ w, p, next }) {
   if (!r) return html`<p class="hint">${t('device.calibration.noReading')}</p>`;
   const unit = p.unit ? ' ' + p.unit : '';
   return html`
-    <p class="effect" aria-live="polite">${t('device.calibration.effect', { raw: String(r.rawValue) })}
-      <b class="num">${value(r.calibratedValue) + unit}</b> → <b class="num">${next ? value(apply(next, r.rawValue)) + unit : '–'}</b></p>`;
+    <p class="effect" aria-live="polite">${t('device.calibration.effect', { raw: String(r.rawValue) })}${' '}<b class="num">${value(r.calibratedValue) + unit}</b> → <b class="num">${next ? value(apply(next, r.rawValue)) + unit : '–'}</b></p>`;
 }

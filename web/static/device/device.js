@@ -37,7 +37,7 @@ export function Device({ id }) {
   useEffect(() => {
     /** @param {KeyboardEvent} e */
     const key = (e) => {
-      if (e.key !== 'Escape' || e.defaultPrevented || (e.target instanceof HTMLElement && e.target.matches('input, select, textarea'))) return;
+      if (e.key !== 'Escape' || e.defaultPrevented || document.querySelector('dialog[open]') || (e.target instanceof HTMLElement && e.target.matches('input, select, textarea'))) return;
       go('/devices');
     };
     addEventListener('keydown', key);

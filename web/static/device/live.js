@@ -31,7 +31,7 @@ export function LiveTab({ w, d }) {
   useEffect(() => {
     /** @param {KeyboardEvent} e */
     const key = (e) => {
-      if (e.ctrlKey || e.metaKey || e.altKey || (e.target instanceof HTMLElement && e.target.matches('input, select, textarea'))) return;
+      if (document.querySelector('dialog[open]') || e.ctrlKey || e.metaKey || e.altKey || (e.target instanceof HTMLElement && e.target.matches('input, select, textarea'))) return;
       const p = /^[1-9]$/.test(e.key) && (w.device.value?.ports || [])[Number(e.key) - 1];
       if (p) togglePort(p.number);
     };

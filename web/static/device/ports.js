@@ -43,7 +43,7 @@ export function PortsTab({ w, d }) {
   });
   const columns = [
     { name: t('device.ports.number'), className: 'num', cell: (/** @type {Port} */ p) => p.number },
-    { name: t('device.ports.name'), cell: (/** @type {Port} */ p) => p.name || html`<span class="hint">–</span>` },
+    { name: t('device.ports.name'), className: 'wide', cell: (/** @type {Port} */ p) => p.name || html`<span class="hint">–</span>` },
     { name: t('device.ports.unit'), cell: (/** @type {Port} */ p) => p.unit || '' },
     { name: t('device.ports.newest'), className: 'num', cell: (/** @type {Port} */ p) => html`<${Newest} w=${w} p=${p} />` },
     { name: t('device.ports.calibration'), className: 'num', cell: (/** @type {Port} */ p) => (p.scaling === 1 && p.offset === 0 ? html`<span class="hint">${t('device.ports.none')}</span>`

@@ -4,7 +4,7 @@ import { setQuery } from '../core/route.js';
 import { t } from '../core/words.js';
 import { choices, criteria, names, sort, sortBy } from './choice.js';
 
-const hint = () => (matchMedia('(hover: hover)').matches ? t('devices.searchHint') : t('devices.search'));
+const hint = () => (matchMedia('(hover: hover)').matches ? t('devices.find') + '  /' : t('devices.find'));
 
 /** @param {{onKeyDown: (e: KeyboardEvent) => void}} p keys of the list, which work in the search too */
 export function Filters({ onKeyDown }) {

@@ -101,7 +101,7 @@ export default {
   devices: {
     online: '{online} von {n} online', none: 'Noch kein Gerät', onTheBox: 'Oder auf der Box eine Organisation und ein Gerät mit vier Messstellen:',
     thenSend: 'Das Geheimnis des Geräts wird einmal ausgegeben. Senden Sie dann einen ersten Messwert:', appears: 'Das Gerät erscheint hier von selbst.',
-    search: 'Geräte nach Kennung, Name, Seriennummer, Organisation oder Schlagwort suchen', searchHint: 'Suchen  /', order: 'Reihenfolge', all: 'Alle zeigen',
+    search: 'Geräte nach Kennung, Name, Seriennummer, Organisation oder Schlagwort suchen', find: 'Suchen', order: 'Reihenfolge', all: 'Alle zeigen',
     noMatch: 'Kein Gerät passt dazu.', shown: { one: '{n} Gerät', other: '{n} Geräte' },
     drawn: 'Wert und Linie: die erste Messstelle mit einem Messwert, ein Mittel je Minute, für die sichtbaren Zeilen',
     tags: 'Schlagwörter', newest: 'Neuester', halfHour: 'Letzte 30 min', never: 'nie', neverSeen: 'Es war noch nie verbunden.', noSecret: 'ohne Geheimnis', noReading: 'Noch kein Messwert.',

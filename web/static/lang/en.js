@@ -101,7 +101,7 @@ export default {
   devices: {
     online: '{online} of {n} online', none: 'No device yet', onTheBox: 'Or on the box, an organization and a device with four ports:',
     thenSend: 'It prints the device’s secret, once. Then send a first reading:', appears: 'The device appears here by itself.',
-    search: 'Search devices by id, name, serial number, organization or tag', searchHint: 'Search  /', order: 'Order', all: 'Show all',
+    search: 'Search devices by id, name, serial number, organization or tag', find: 'Search', order: 'Order', all: 'Show all',
     noMatch: 'No device matches.', shown: { one: '{n} device', other: '{n} devices' },
     drawn: 'value and line: the first port that has a reading, a mean each minute, drawn for the rows in sight',
     tags: 'Tags', newest: 'Newest', halfHour: 'Last 30 min', never: 'never', neverSeen: 'It has never connected.', noSecret: 'no secret', noReading: 'No reading yet.',
