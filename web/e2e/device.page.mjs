@@ -1,8 +1,22 @@
 // One device: how soon a reading is drawn, its ports and calibrations, what it
 // sends, what became of that, and its settings; and what a viewer is not shown.
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { assert, secret, seesText, story } from './harness.mjs';
 
 const READINGS = Number(process.env.READINGS || 40); // of which the latency is told
+
+/** online connects as a device by MQTT 3.1.1, and answers the way to go. */
+async function online(server, id) {
+  const [host, port] = server.listen.mqtt.split(':');
+  const word = (s) => Buffer.concat([Buffer.from([0, Buffer.byteLength(s)]), Buffer.from(s)]);
+  const body = Buffer.concat([word('MQTT'), Buffer.from([4, 0b1100_0010, 0, 60]), word('story'), word(id), word(secret)]);
+  const socket = connect(Number(port), host);
+  socket.write(Buffer.concat([Buffer.from([0x10, body.length]), body]));
+  const [answer] = await once(socket, 'data');
+  assert.equal(answer[3], 0, 'the CONNACK');
+  return () => socket.end(Buffer.from([0xe0, 0]));
+}
 
 await story(async (s) => {
   const server = await s.newServer();
@@ -118,13 +132,32 @@ await story(async (s) => {
     s.quiet();
   });
 
+  await s.step('the timeline tells when it came and went, and of its alarms', async () => {
+    await server.cli(['port', 'set', '--device', 'd1', '--number', '2', '--high', '50']);
+    await tab('Timeline');
+    await seesText(page.locator('.empty'), 'Nothing yet');
+    const leave = await online(server, 'd1');
+    await seesText(page.locator('.page-head'), 'online');
+    await seesText(page.locator('.timeline li'), 'online');
+    leave();
+    await seesText(page.locator('.timeline li').first(), 'offline');
+    await server.publish('d1', secret, { readings: [{ port: 2, value: 60 }] });
+    await seesText(page.locator('.timeline .alarm-line'), 'open');
+    await s.sound(page, 'timeline');
+    await tab('Live');
+    await seesText(page.locator('.device-alarms'), '60');
+    await seesText(page.locator('.tile', { hasText: 'Port 2' }), 'alarm');
+    await s.sound(page, 'device-alarm');
+    s.quiet();
+  });
+
   await s.step('the ledger adds up', async () => {
     await tab('Ledger');
-    await seesText(page.locator('.ledger-sum'), new RegExp(`${READINGS + 4}\\s*received`));
+    await seesText(page.locator('.ledger-sum'), new RegExp(`${READINGS + 5}\\s*received`));
     await seesText(page.locator('.ledger-sum'), /1\s*rejected/);
     await page.getByRole('button', { name: '7 days' }).click();
     await page.waitForURL(/span=7d/);
-    await seesText(page.locator('.ledger-sum'), new RegExp(`${READINGS + 3}\\s*stored`));
+    await seesText(page.locator('.ledger-sum'), new RegExp(`${READINGS + 4}\\s*stored`));
     await s.sound(page, 'ledger');
     s.quiet();
   });

@@ -51,7 +51,8 @@ export class Watch {
     this.closed = false;
     this.frame = 0;
     this.pace = new Pace(() => { this.version.value++; });
-    this.unlisten = () => {};
+    /** @type {(() => void) | null} */
+    this.unlisten = null;
     this.timer = setInterval(() => { if (!document.hidden) this.refresh(); }, REFRESH_MS);
     this.refresh();
   }
@@ -61,7 +62,7 @@ export class Watch {
     clearInterval(this.timer);
     cancelAnimationFrame(this.frame);
     this.pace.stop();
-    this.unlisten();
+    this.unlisten?.();
   }
 
   /**
@@ -77,19 +78,17 @@ export class Watch {
     return s;
   }
 
-  /** refresh asks for the device; its ports may have changed. */
+  /** refresh asks for the device, which somebody may have changed. */
   async refresh() {
     try {
       const [device, latest] = await Promise.all([/** @type {Promise<Device>} */ (api.device(this.id)), this.ready.peek() ? null : api.latest(this.id)]);
       if (this.closed) return;
-      const ports = (d = this.device.peek()) => JSON.stringify(d?.ports?.map((p) => p.number));
-      const changed = ports() !== ports(device);
       batch(() => {
         this.problem.value = null;
         this.take(device);
         if (latest) this.#show(latest);
       });
-      if (changed) this.#listen(device.ports || []);
+      this.unlisten ??= live.subscribe({ kinds: ['readings'], devices: [this.id] }, (m) => this.#take(m), () => this.catchUp());
     } catch (e) {
       if (!this.closed) this.problem.value = /** @type {import('../core/api.js').Problem} */ (e);
     }
@@ -102,15 +101,6 @@ export class Watch {
    */
   take(device) {
     if (JSON.stringify(device) !== JSON.stringify(this.device.peek())) this.device.value = device;
-  }
-
-  /** @param {Port[]} ports */
-  #listen(ports) {
-    this.unlisten();
-    this.unlisten = () => {};
-    if (!ports.length) return;
-    const chosen = ports.map((p) => ({ deviceId: this.id, portNumber: p.number }));
-    this.unlisten = live.subscribe({ kinds: ['readings'], ports: chosen }, (m) => this.#take(m), () => this.catchUp());
   }
 
   /** @param {import('../core/live.js').Message} m */

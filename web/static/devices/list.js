@@ -79,6 +79,8 @@ export function List() {
   const shown = list.slice(first, last);
   const inSight = list.slice(Math.floor(view.top / px), Math.ceil((view.top + view.height) / px));
   useGlances(inSight.map((d) => d.id));
+  // Rows are used again for others, which costs less than new ones while somebody scrolls.
+  const slots = Math.ceil(view.height / px) + 2 * SPARE_ROWS + 1;
   const active = list[at];
   return html`
     <section class="panel devices">
@@ -88,7 +90,7 @@ export function List() {
         <${Head} />
         <div role="rowgroup" style=${{ height: list.length * px + 'px' }}>
           <div role="presentation" style=${{ transform: `translateY(${first * px}px)` }}>
-            ${shown.map((d, i) => html`<${Row} key=${d.id} d=${d} at=${first + i} active=${first + i === at} />`)}
+            ${shown.map((d, i) => html`<${Row} key=${(first + i) % slots} d=${d} at=${first + i} active=${first + i === at} />`)}
           </div>
         </div>
       </div>
