@@ -16,7 +16,7 @@ export function colors(element) {
     probe.style.color = `var(${name})`;
     return getComputedStyle(probe).color; // rgb(r, g, b)
   };
-  for (const name of ['--text', '--muted', '--grid', '--line', '--panel', '--accent', '--good', '--warn', '--alarm', ...Array.from({ length: 8 }, (_, i) => '--c' + i)]) {
+  for (const name of ['--text', '--muted', '--grid', '--line', '--panel', '--accent', '--good', '--warn', '--alarm', ...Array.from({ length: 12 }, (_, i) => '--c' + i)]) {
     known.set(name, resolve(name));
   }
   probe.remove();

@@ -38,6 +38,8 @@ export class Track {
     /** @type {number | null} readings a ms, as last seen */
     this.density = null;
     this.drawn = { every: 0, raw: false };
+    /** @type {unknown[]} what the line is made of: tiles, and how many points they had */
+    this.made = [];
   }
 
   /**
@@ -76,7 +78,11 @@ export class Track {
     }
     const same = this.line !== null && this.drawn.every === every && this.drawn.raw === raw;
     if (!whole && !same) return;
-    this.line = new Line(raw ? 0 : every, there, w.shift);
+    const made = [w.shift, ...there.flatMap((tile) => [tile, tile.ts.length, tile.ts[tile.ts.length - 1]])];
+    if (!same || made.length !== this.made.length || made.some((m, i) => m !== this.made[i])) {
+      this.line = new Line(raw ? 0 : every, there, w.shift);
+      this.made = made;
+    }
     this.drawn = { every, raw };
     if (whole) this.density = within(there, w.from, w.to) / (w.to - w.from);
   }

@@ -26,7 +26,7 @@ export function Command({ text }) {
  * @param {string} text
  * @param {HTMLElement} element that shows it
  */
-async function copyText(text, element) {
+export async function copyText(text, element) {
   try {
     await navigator.clipboard.writeText(text);
     return true;
