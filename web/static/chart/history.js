@@ -16,9 +16,7 @@ export const COLUMNS = 4;
 
 /** LEFT_EM and RIGHT_EM are what stands beside the plot. */
 export const LEFT_EM = 4.4;
-export const RIGHT_EM = 1.2;
-
-const SCAN = 400; // columns of other ports' times that are looked over for the nearest point
+export const RIGHT_EM = 2.2;
 
 /**
  * columns puts ports on one axis of time.
@@ -79,7 +77,7 @@ export function historyOptions({ looks, css, em, family, utc, live, lonely, size
     const edge = { stroke: 'transparent', width: 0, points: { show: false } };
     series.push(edge, { ...edge });
     bands.push({ series: [series.length - 1, series.length - 2], fill: css('--' + look.color, 0.2) });
-    series.push({ stroke: css('--' + look.color, 0.6), width: 1.1, dash: [2, 4], spanGaps: false, points: { show: false } });
+    series.push({ stroke: css('--' + look.color, 0.7), width: 1.2, dash: [4, 4], spanGaps: false, points: { show: false } });
   }
   return {
     ...size,
@@ -99,10 +97,13 @@ export function historyOptions({ looks, css, em, family, utc, live, lonely, size
       drag: { x: false, y: false, setScale: false },
       bind: /** @type {any} */ ({ mousedown: () => null, mouseup: () => null, dblclick: () => null, click: () => null }),
       points: { size: 7 },
-      dataIdx: (u, k, i, at) => (k % COLUMNS === 1 ? nearest(u, k, i, at) : null),
+      dataIdx: (u, k, _i, at) => (k % COLUMNS === 1 ? nearest(u, live()[(k - 1) / COLUMNS]?.line, at) : null),
     },
     hooks: {
-      setCursor: [(u) => onCursor(u.cursor.left != null && u.cursor.left >= 0 ? u.posToVal(u.cursor.left, 'x') : null)],
+      setCursor: [(u) => {
+        const at = u.cursor.left != null && u.cursor.left >= 0 ? u.posToVal(u.cursor.left, 'x') : NaN;
+        onCursor(Number.isFinite(at) ? at : null); // before the first range there is none
+      }],
       draw: [(u) => limits(u, looks, css('--alarm')), (u) => marks(u, live(), css)],
     },
   };
@@ -121,25 +122,15 @@ function roomy(min, max) {
 }
 
 /**
- * nearest finds the point of a column next to the cursor, as the read-out does.
+ * nearest finds the point under the cursor, as the read-out does; null: there
+ * is none.
  * @param {uPlot} u
- * @param {number} k
- * @param {number} i
+ * @param {Line | null} line
  * @param {number} at
  */
-function nearest(u, k, i, at) {
-  const column = u.data[k];
-  const x = u.data[0];
-  let best = null;
-  for (const step of [-1, 1]) {
-    for (let j = step < 0 ? i : i + 1, n = 0; j >= 0 && j < column.length && n < SCAN; j += step, n++) {
-      if (column[j] === null) break;
-      if (column[j] === undefined) continue;
-      if (best === null || Math.abs(x[j] - at) < Math.abs(x[best] - at)) best = j;
-      break;
-    }
-  }
-  return best;
+function nearest(u, line, at) {
+  const i = line ? line.near(at) : -1;
+  return line && i >= 0 ? u.valToIdx(line.at(i)) : null;
 }
 
 /**

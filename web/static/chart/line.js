@@ -76,7 +76,7 @@ export class Line {
     const toBefore = before >= 0 ? t - this.at(before) : Infinity;
     const least = Math.min(toAfter, toBefore);
     if (!(least <= this.distance / 2)) return -1;
-    return toAfter < toBefore ? after : before;
+    return toAfter <= toBefore ? after : before; // where two buckets meet, the later one begins
   }
 
   /**

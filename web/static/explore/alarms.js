@@ -29,14 +29,14 @@ const queue = new Queue(4);
  * it, and those that began before and had not ended.
  * @param {string[]} devices
  * @param {number} from
- * @param {number} end
+ * @param {number} end Infinity: it goes on
  * @param {AbortSignal} signal
  */
 async function load(devices, from, end, signal) {
   const iso = (/** @type {number} */ ts) => new Date(ts).toISOString();
   const ask = (/** @type {import('../core/api.js').Query} */ query) => queue.add(() => api.call('/alert-events', { query, signal }), signal).then((a) => a.items);
   const lists = await Promise.all(devices.flatMap((deviceId) => [
-    ask({ deviceId, from: iso(from), to: iso(end), limit: MOST }),
+    ask({ deviceId, from: iso(from), to: end === Infinity ? undefined : iso(end), limit: MOST }),
     ask({ deviceId, to: iso(from), state: ['firing', 'recovering'], limit: MOST }),
     ask({ deviceId, to: iso(from), state: 'resolved', limit: EARLIER }),
   ]));
@@ -56,8 +56,8 @@ export function Alarms() {
   useEffect(() => {
     const stop = new AbortController();
     const chosen = new Set(v.ports.map((p) => p.key));
-    const { from, to: end } = range.peek();
-    load([...new Set(v.ports.map((p) => p.deviceId))], from, end, stop.signal).then((list) => {
+    const { from, to: end, live } = range.peek();
+    load([...new Set(v.ports.map((p) => p.deviceId))], from, live ? Infinity : end, stop.signal).then((list) => {
       setProblem('');
       spans.value = list.filter((a) => chosen.has(`${a.deviceId}:${a.portNumber}`));
     }, (e) => { if (!stop.signal.aborted) setProblem(e.message); });

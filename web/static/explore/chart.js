@@ -9,7 +9,7 @@ import { to } from '../core/route.js';
 import { dark, zone } from '../core/settings.js';
 import { t } from '../core/words.js';
 import { colors } from '../chart/colors.js';
-import { columns, historyOptions } from '../chart/history.js';
+import { COLUMNS, columns, historyOptions } from '../chart/history.js';
 import { spans } from './alarms.js';
 import { gestures } from './gestures.js';
 import { lengthName } from './ladder.js';
@@ -130,6 +130,7 @@ function words({ now: v, before: b }, unit) {
 
 /** @param {{p: Chosen, at: number | null}} o */
 function Legend({ p, at }) {
+  void version.value;
   const track = history.value?.track(p.key);
   const r = at === null ? null : read(p, at);
   const line = track?.line;
@@ -156,9 +157,9 @@ function Spans({ ports, from, to: end }) {
         const right = Math.min(1, (stop - from) / (end - from));
         if (left >= 1 || right <= 0) return null;
         return html`
-          <a key=${a.id} class="span ${a.severity} ${left > 0.6 ? 'late' : ''}" href=${to('alarms', a.id)} aria-label=${`${t('explore.alarm')}: ${a.message}`}
+          <a key=${a.id} class="span ${a.severity} ${left > 0.5 ? 'late' : ''}" href=${to('alarms', a.id)}
             style=${{ left: 100 * left + '%', width: 100 * Math.max(0, right - left) + '%' }}>
-            <i class="span-bar" /><span class="span-label"><b>${a.ruleName}</b> ${a.message}<small class="num">${exact(begin)} · ${age(stop - begin)}</small></span>
+            <i class="span-bar" /><span class="span-label"><b>${t('explore.alarm')} ${a.ruleName}</b> ${a.message}<small class="num">${exact(begin)} · ${age(stop - begin)}</small></span>
           </a>`;
       })}
     </div>`;
@@ -187,20 +188,24 @@ function keyed(e, u) {
   const { from, to: end } = range.peek();
   const x = u.data[0];
   const at = cursor.peek();
+  const there = (/** @type {number} */ i) => u.data.some((column, k) => k % COLUMNS === 1 && column[i] != null);
+  /** place puts the cursor on the next point from i on that is seen; by: where to look. */
+  const place = (/** @type {number} */ i, /** @type {1 | -1} */ by) => {
+    while (i >= 0 && i < x.length && !(there(i) && x[i] >= from && x[i] < end)) i += by;
+    if (i >= 0 && i < x.length) cursor.value = x[i];
+  };
   const go = (/** @type {number} */ step) => {
-    if (!x.length) return;
-    let i = at === null ? u.valToIdx(end) : u.valToIdx(at) + step;
-    i = Math.max(0, Math.min(x.length - 1, i));
-    while (i > 0 && x[i] >= end) i--;
-    while (i < x.length - 1 && x[i] < from) i++;
-    cursor.value = x[i];
+    const last = x.length - 1;
+    const by = step < 0 ? -1 : 1;
+    if (at === null) place(step < 0 ? last : 0, step < 0 ? -1 : 1);
+    else place(Math.max(0, Math.min(last, u.valToIdx(at) + step)), Math.abs(step) > 1 ? (by < 0 ? 1 : -1) : by);
   };
   const zoomBy = (/** @type {number} */ f) => settle(zoomed({ from, to: end }, f, f > 1 ? (from + end) / 2 : at ?? (from + end) / 2, now.peek()), { push: true });
   /** @type {Record<string, () => void>} */
   const acts = {
     ArrowLeft: () => (e.shiftKey ? pan(-0.2) : go(-1)), ArrowRight: () => (e.shiftKey ? pan(0.2) : go(1)),
     PageUp: () => go(-20), PageDown: () => go(20),
-    Home: () => { cursor.value = x[u.valToIdx(from)] ?? null; go(0); }, End: () => { cursor.value = x[u.valToIdx(end)] ?? null; go(0); },
+    Home: () => place(0, 1), End: () => place(x.length - 1, -1),
     '+': () => zoomBy(0.5), '=': () => zoomBy(0.5), '-': () => zoomBy(2),
     Escape: () => { cursor.value = null; },
   };

@@ -5,6 +5,7 @@ import { html } from '../parts/html.js';
 import { Icon } from '../parts/icon.js';
 import { count } from '../core/format.js';
 import { whole } from '../core/me.js';
+import { to } from '../core/route.js';
 import { t } from '../core/words.js';
 import { catalogue, find } from './catalogue.js';
 import { before, choosePorts, history, version, view } from './looking.js';
@@ -97,7 +98,7 @@ function Chip({ p, remove }) {
   };
   return html`
     <span class="chip ${p.color} ${problem ? 'wrong' : ''}">
-      <i class="swatch ${p.dash ? 'dash' : ''}" /><a href=${'/devices/' + encodeURIComponent(p.deviceId).replaceAll('%3A', ':')} title=${p.device}><b>${p.name}</b> <small>${p.deviceId}</small></a>
+      <i class="swatch ${p.dash ? 'dash' : ''}" /><a class="plain" href=${to('devices', p.deviceId)} title=${p.device}><b>${p.name}</b> <small>${p.deviceId}</small></a>
       ${problem && html`<span class="problem" role="alert">${problem}</span>`}
       ${problem && html`<button class="link" onClick=${again}>${t('again')}</button>`}
       <button class="quiet" aria-label=${t('explore.removePort', { name: `${p.name}, ${p.deviceId}` })} onClick=${remove}><${Icon} name="close" /></button>
