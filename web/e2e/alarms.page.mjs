@@ -1,0 +1,269 @@
+// Alarms, from the rule to the end: made in the editor, raised by a reading,
+// seen by itself, taken on, told, and over.
+import { assert, secret, seesText, story } from './harness.mjs';
+
+const high = (page) => page.getByRole('spinbutton', { name: 'High' });
+const rows = (page) => page.locator('.alarm-list > li');
+
+await story(async (s) => {
+  const server = await s.newServer();
+  await server.cli(['org', 'add', '--id', 'acme', '--name', 'Acme']);
+  await server.cli(['org', 'add', '--id', 'other', '--name', 'Other']);
+  await server.cli(['device', 'add', '--org', 'acme', '--id', 'boiler-1', '--secret', secret, '--ports', '2', '--tag', 'hall-2']);
+  await server.cli(['port', 'set', '--device', 'boiler-1', '--number', '1', '--name', 'Temperature', '--unit', '°C']);
+  // An hour of a boiler that gets hot twice.
+  const begin = Date.now() - 3_600_000;
+  const heat = (i) => 60 + 5 * Math.sin(i / 9) + (i > 60 && i < 75 ? 30 : 0) + (i > 180 && i < 200 ? 25 : 0);
+  await server.publish('boiler-1', secret, { readings: Array.from({ length: 240 }, (_, i) => ({ ts: begin + i * 14_000, port: 1, value: Number(heat(i).toFixed(2)) })) });
+  const page = await s.login(server, { path: '/alarms' });
+  let id = '';
+
+  await s.step('an empty inbox says so', async () => {
+    await seesText(page.locator('.empty'), 'Nothing is wrong.');
+    await s.sound(page, 'alarms-empty');
+    s.quiet();
+  });
+
+  await s.step('a rule is made in the editor, with what it would have done', async () => {
+    await page.getByRole('link', { name: 'Rules', exact: true }).first().click();
+    await seesText(page.locator('.table'), 'limits');
+    await page.getByRole('link', { name: 'New rule' }).click();
+    await page.getByLabel('Name', { exact: true }).fill('hot');
+    const org = page.getByLabel('Organization', { exact: true });
+    await org.selectOption('acme');
+    await page.getByLabel('Severity', { exact: true }).selectOption('critical');
+    await page.getByLabel('Devices', { exact: true }).fill('boiler-1');
+    await page.keyboard.press('Enter');
+    await high(page).fill('80');
+    await seesText(page.locator('.summary'), '2 alarms');
+    assert.equal(await page.locator('.backtest tbody tr').count(), 2);
+    await page.locator('.backtest canvas').waitFor();
+    await page.getByLabel('For at least', { exact: true }).fill('1h');
+    await seesText(page.locator('.summary'), '0 alarms');
+    await page.getByLabel('For at least', { exact: true }).fill('');
+    await seesText(page.locator('.summary'), '2 alarms');
+    await s.sound(page, 'rule-new');
+    s.quiet();
+  });
+
+  await s.step('a level is moved by the keys, and its field follows', async () => {
+    const level = page.getByRole('slider', { name: 'High' });
+    await level.press('ArrowUp');
+    assert.ok(Number(await high(page).inputValue()) > 80);
+    for (let i = 0; i < 30; i++) await level.press('PageUp');
+    await seesText(page.locator('.summary'), '0 alarms');
+    await high(page).fill('80');
+    await page.getByRole('spinbutton', { name: 'Clear at' }).fill('70');
+    s.quiet();
+  });
+
+  await s.step('what the server does not take is told at the field, and nothing is lost', async () => {
+    await page.getByLabel('For at least', { exact: true }).fill('soon');
+    await page.getByRole('button', { name: 'Make the rule' }).click();
+    await seesText(page.locator('.field', { hasText: 'For at least' }).locator('.fault'), 'duration');
+    await page.getByRole('spinbutton', { name: 'Clear at' }).fill('90');
+    await page.getByLabel('For at least', { exact: true }).fill('');
+    await page.getByRole('button', { name: 'Make the rule' }).click();
+    await seesText(page.locator('.field', { hasText: 'Clear at' }).locator('.fault'), 'at most high');
+    assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), 'hot');
+    await page.getByRole('spinbutton', { name: 'Clear at' }).fill('70');
+    await page.getByRole('button', { name: 'Make the rule' }).click();
+    await page.waitForURL(/\/alarms\/rules\/rule-/);
+    await seesText(page.locator('h1'), 'hot');
+    s.quiet('422');
+  });
+
+  await s.step('a reading raises an alarm, and it appears by itself', async () => {
+    await page.getByRole('link', { name: 'Inbox' }).click();
+    await seesText(page.locator('.empty'), 'Nothing is wrong.');
+    await seesText(page.locator('.top .state'), 'live');
+    await server.publish('boiler-1', secret, { readings: [{ port: 1, value: 93.5 }] });
+    await seesText(rows(page), 'boiler-1 Temperature: 93.5 °C is above 80 °C');
+    await server.publish('boiler-1', secret, { readings: [{ port: 1, value: 97.25 }] });
+    await seesText(rows(page).locator('.alarm-worst'), '97.25');
+    await seesText(page.locator('.nav .pill'), '1');
+    await s.sound(page, 'inbox');
+    s.quiet();
+  });
+
+  await s.step('it is taken on with a comment', async () => {
+    await page.getByRole('button', { name: /^Acknowledge: / }).click();
+    await page.getByLabel('Comment', { exact: true }).fill('on my way');
+    await page.getByRole('dialog').getByRole('button', { name: 'Acknowledge' }).click();
+    await seesText(page.locator('.empty'), 'Nothing is wrong.');
+    await page.getByRole('button', { name: /^Acknowledged/ }).click();
+    await page.waitForURL(/state=acknowledged/);
+    await seesText(rows(page).locator('.badge'), 'taken on by ann');
+    s.quiet();
+  });
+
+  await s.step('its page has the whole story, and follows it', async () => {
+    await rows(page).getByRole('link').click();
+    await page.waitForURL(/\/alarms\/ev-/);
+    id = new URL(page.url()).pathname.split('/')[2];
+    await seesText(page.locator('.talk'), 'on my way');
+    await page.getByLabel('Comment', { exact: true }).fill('the valve was stuck');
+    await page.getByRole('button', { name: 'Comment', exact: true }).click();
+    await seesText(page.locator('.talk li'), 'the valve was stuck');
+    await page.locator('.event-curve canvas').waitFor();
+    assert.match(await page.locator('.facts-list').first().innerText(), /97\.25/);
+    await server.publish('boiler-1', secret, { readings: [{ port: 1, value: 61 }] });
+    await seesText(page.locator('.page-head .badge'), 'Resolved');
+    await seesText(page.locator('.facts-list'), 'The readings are good again.');
+    await s.sound(page, 'alarm');
+    await page.getByRole('link', { name: 'hot', exact: true }).click();
+    await page.waitForURL(/\/alarms\/rules\/rule-.*revision=1/);
+    s.quiet();
+  });
+
+  await s.step('a rule is changed, beside what it was, and taken back', async () => {
+    await seesText(page.locator('.summary'), '3 alarms');
+    await high(page).fill('88');
+    await page.getByRole('spinbutton', { name: 'Clear at' }).fill('');
+    await seesText(page.locator('.summary .before'), '3 alarms');
+    await seesText(page.locator('.page-head'), 'not saved');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await seesText(page.locator('.page-head'), 'Revision 2');
+    const first = page.locator('.revisions li', { hasText: 'Revision 1' });
+    await seesText(first, 'made');
+    await first.getByRole('button', { name: /^Take revision 1/ }).click();
+    assert.equal(await high(page).inputValue(), '80');
+    await s.sound(page, 'rule');
+    // Somebody else was faster.
+    await server.cli(['rule', 'set', new URL(page.url()).pathname.split('/').pop(), '--severity', 'warning']);
+    await page.getByRole('button', { name: 'Save' }).click();
+    await seesText(page.locator('.theirs'), 'Revision 3'.toLowerCase());
+    await page.getByRole('button', { name: 'Keep mine' }).click();
+    await page.getByRole('button', { name: 'Save' }).click();
+    await seesText(page.locator('.page-head'), 'Revision 4');
+    s.quiet('409');
+  });
+
+  await s.step('several are taken on at once, by keyboard, and given back', async () => {
+    for (const n of ['2', '3']) {
+      await server.cli(['port', 'set', '--device', 'boiler-1', '--number', n, '--name', 'Steam ' + n, '--unit', '°C']);
+      await server.publish('boiler-1', secret, { readings: [{ port: Number(n), value: 90 + Number(n) }] });
+    }
+    await page.getByRole('link', { name: 'Inbox' }).click();
+    await rows(page).nth(1).waitFor();
+    for (const i of [0, 1]) {
+      await rows(page).nth(i).getByRole('checkbox').focus();
+      await page.keyboard.press('Space');
+    }
+    await seesText(page.locator('.chosen'), '2 alarms chosen');
+    await page.locator('.chosen').getByRole('button', { name: 'Acknowledge' }).press('Enter');
+    await page.getByRole('dialog').getByRole('button', { name: 'Acknowledge' }).click();
+    await seesText(page.locator('.empty'), 'Nothing is wrong.');
+    await page.getByRole('button', { name: /^Acknowledged/ }).click();
+    await rows(page).nth(1).waitFor();
+    for (const i of [0, 1]) await rows(page).nth(i).getByRole('checkbox').check();
+    await page.locator('.chosen').getByRole('button', { name: 'Give back' }).click();
+    await page.getByRole('button', { name: /^Open/ }).click();
+    await rows(page).nth(1).waitFor();
+    s.quiet();
+  });
+
+  await s.step('when the alarm that has the focus ends, the focus stays in the list', async () => {
+    await rows(page).nth(0).getByRole('link').focus();
+    const over = await rows(page).nth(0).getAttribute('data-id');
+    const number = /Steam (\d)/.exec(await rows(page).nth(0).innerText())[1];
+    await server.publish('boiler-1', secret, { readings: [{ port: Number(number), value: 20 }] });
+    await page.locator(`.alarm-list > li[data-id="${over}"]`).waitFor({ state: 'detached' });
+    assert.equal(await page.evaluate(() => document.activeElement?.closest('.alarm-list') !== null), true);
+    s.quiet();
+  });
+
+  await s.step('an alarm is silenced, and the silence is ended', async () => {
+    await rows(page).getByRole('link').click();
+    await page.getByRole('button', { name: 'Silence', exact: true }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Why', { exact: true }).fill('cleaning');
+    await s.sound(page, 'silence-form');
+    await dialog.getByRole('button', { name: 'Silence', exact: true }).click();
+    await page.getByRole('link', { name: 'Silences' }).click();
+    await seesText(page.locator('.table'), 'cleaning');
+    await s.sound(page, 'silences');
+    await page.getByRole('button', { name: 'End now: cleaning' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'End now' }).click();
+    await seesText(page.locator('.empty'), 'Nothing is silenced.');
+    s.quiet();
+  });
+
+  await s.step('a viewer reads, and sees no button that is refused', async () => {
+    const { link } = await server.cli(['user', 'add', '--email', 'vic@example.org', '--role', 'viewer', '--org', 'acme']);
+    const viewer = await s.open(link, { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, colorScheme: 'light' });
+    await viewer.fill('#password', 'a password of vic');
+    await viewer.fill('#again', 'a password of vic');
+    await viewer.keyboard.press('Enter');
+    await viewer.locator('nav.nav').waitFor();
+    await viewer.goto(server.base + '/alarms?state=all');
+    await rows(viewer).nth(2).waitFor();
+    assert.equal(await viewer.getByRole('button', { name: /Acknowledge:|Silence|Resend/ }).count(), 0);
+    assert.equal(await viewer.getByRole('link', { name: 'Channels' }).count(), 0);
+    assert.equal(await viewer.locator('.alarm-list [type=checkbox]').count(), 0);
+    await fits(viewer);
+    await s.sound(viewer, 'phone-inbox');
+    await viewer.goto(`${server.base}/alarms/${id}`);
+    await seesText(viewer.locator('.talk'), 'the valve was stuck');
+    assert.equal(await viewer.locator('.talk form, .page-head .actions button').count(), 0);
+    await fits(viewer);
+    await s.sound(viewer, 'phone-alarm');
+    await viewer.goto(server.base + '/alarms/rules');
+    await viewer.getByRole('link', { name: 'hot', exact: true }).click();
+    await seesText(viewer.locator('.summary'), 'alarms');
+    assert.ok(await high(viewer).isDisabled());
+    assert.equal(await viewer.getByRole('button', { name: /Save|Delete|Take revision/ }).count(), 0);
+    await fits(viewer);
+    await s.sound(viewer, 'phone-rule');
+    await viewer.goto(server.base + '/alarms/silences');
+    await seesText(viewer.locator('.empty'), 'Nothing is silenced.');
+    await viewer.goto(server.base + '/alarms/sent');
+    await seesText(viewer.locator('.empty'), 'Nothing was sent yet.');
+    await fits(viewer);
+    await viewer.context().close();
+    s.quiet();
+  });
+
+  await s.step('an administrator of another organization sees nothing of it', async () => {
+    const { link } = await server.cli(['user', 'add', '--email', 'oto@example.org', '--role', 'org-admin', '--org', 'other']);
+    const other = await s.open(link, { colorScheme: 'dark' });
+    await other.fill('#password', 'a password of oto');
+    await other.fill('#again', 'a password of oto');
+    await other.keyboard.press('Enter');
+    await other.locator('nav.nav').waitFor();
+    await other.goto(server.base + '/alarms?state=all');
+    await seesText(other.locator('.empty'), 'There was no alarm yet.');
+    await other.goto(server.base + '/alarms/rules');
+    await seesText(other.locator('.table'), 'limits');
+    assert.equal(await other.getByText('hot', { exact: true }).count(), 0);
+    await other.goto(`${server.base}/alarms/${id}`);
+    await other.locator('.problem').waitFor();
+    await other.getByRole('link', { name: 'Rules', exact: true }).click();
+    await other.getByRole('link', { name: 'New rule' }).click();
+    await other.getByLabel('Name', { exact: true }).fill('mine');
+    await high(other).fill('1');
+    await other.getByRole('button', { name: 'Make the rule' }).click();
+    await seesText(other.locator('h1'), 'mine');
+    await other.context().close();
+    s.quiet('404');
+  });
+
+  await s.step('a rule is switched off in the list, and deleted', async () => {
+    await page.goto(server.base + '/alarms/rules');
+    await page.getByRole('switch', { name: /^hot/ }).click();
+    await seesText(page.locator('tr', { hasText: 'hot' }).getByRole('switch'), 'off');
+    await s.sound(page, 'rules');
+    await page.getByRole('link', { name: 'hot', exact: true }).click();
+    await page.getByRole('button', { name: 'Delete' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+    await page.waitForURL(/\/alarms\/rules$/);
+    assert.equal(await page.getByText('hot', { exact: true }).count(), 0);
+    s.quiet();
+  });
+});
+
+/** fits asserts that nothing is wider than the phone. */
+async function fits(page) {
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(wide <= 0, `the page is ${wide} px wider than the phone`);
+}
