@@ -80,7 +80,6 @@ await story(async (s) => {
     await server.publish('boiler-1', secret, { readings: [{ port: 1, value: 93.5 }] });
     await seesText(rows(page), 'boiler-1 Temperature: 93.5 °C is above 80 °C');
     await server.publish('boiler-1', secret, { readings: [{ port: 1, value: 97.25 }] });
-    await seesText(rows(page).locator('.alarm-worst'), '97.25');
     await seesText(page.locator('.nav .pill'), '1');
     await s.sound(page, 'inbox');
     s.quiet();
@@ -106,10 +105,10 @@ await story(async (s) => {
     await page.getByRole('button', { name: 'Comment', exact: true }).click();
     await seesText(page.locator('.talk li'), 'the valve was stuck');
     await page.locator('.event-curve canvas').waitFor();
-    assert.match(await page.locator('.facts-list').first().innerText(), /97\.25/);
     await server.publish('boiler-1', secret, { readings: [{ port: 1, value: 61 }] });
     await seesText(page.locator('.page-head .badge'), 'Resolved');
     await seesText(page.locator('.facts-list'), 'The readings are good again.');
+    assert.match(await page.locator('.facts-list').first().innerText(), /Worst value\s*97\.25/);
     await s.sound(page, 'alarm');
     await page.getByRole('link', { name: 'hot', exact: true }).click();
     await page.waitForURL(/\/alarms\/rules\/rule-.*revision=1/);

@@ -21,7 +21,7 @@ export function EventFacts({ e }) {
     e.triggeredAt !== e.startedAt && [t('alarms.fact.triggered'), at(e.triggeredAt)],
     e.resolvedAt && [t('alarms.fact.resolved'), html`${at(e.resolvedAt)} <span class="hint">${e.end && t('alarms.end.' + e.end)}</span>`],
     [t('alarms.fact.lasted'), span(lasting(e))],
-    [silent ? t('alarms.fact.silence') : t('alarms.worst'), html`<b class="num">${measured(e, e.worst)}</b> ${e.worstAt && html`<span class="hint">${at(e.worstAt)}</span>`}`],
+    [silent ? t('alarms.fact.silence') : t(e.resolvedAt ? 'alarms.worst' : 'alarms.worstThen'), html`<b class="num">${measured(e, e.worst)}</b> ${e.worstAt && html`<span class="hint">${at(e.worstAt)}</span>`}`],
     !silent && [t('alarms.fact.first'), html`<span class="num">${measured(e, e.first)}</span>`],
     !silent && [t('alarms.fact.last'), html`<span class="num">${measured(e, e.last)}</span>`],
     !!e.flaps && [t('alarms.fact.flaps'), e.flaps],

@@ -56,14 +56,14 @@ function Row({ e, chosen, onChoose, onAcknowledge }) {
         onChange=${(/** @type {any} */ ev) => onChoose(e.id, ev.target.checked)} />`}
       <${Severity} of=${e.severity} />
       <div class="alarm-what">
-        <a href=${to('alarms', e.id)}>${e.message}</a>
-        <p class="hint">${[e.ruleName, e.deviceId, portOf(e), ...(whole.value ? [e.orgId] : [])].join(' · ')}</p>
+        <a class="alarm-link" href=${to('alarms', e.id)}>${e.message}</a>
+        <p class="hint">${[e.ruleName, ...(e.message.includes(e.deviceId) ? [] : [e.deviceId, portOf(e)]), ...(whole.value ? [e.orgId] : [])].join(' · ')}</p>
       </div>
       <div class="alarm-flags"><${Flags} e=${e} /></div>
-      <div class="alarm-worst num" title=${t('alarms.worst')}>${measured(e, e.worst)}</div>
+      <div class="alarm-worst num" title=${t(open ? 'alarms.worstThen' : 'alarms.worst')}>${measured(e, e.worst)}</div>
       <div class="alarm-when num">
         ${open ? html`<${Age} at=${e.triggeredAt} suffix />` : html`<time dateTime=${e.startedAt} title=${exact(Date.parse(e.startedAt))}>${moment(Date.parse(e.startedAt))}</time>`}
-        <small>${t('alarms.lasted', { time: span(lasting(e)) })}</small>
+        <small>${t(open ? 'alarms.lasts' : 'alarms.lasted', { time: span(lasting(e)) })}</small>
       </div>
       <div class="alarm-do">
         ${write && open && !e.acknowledged && html`
