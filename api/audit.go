@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -23,7 +24,7 @@ func (s *Server) routeAudit() {
 	tags := []string{"audit"}
 	route(s, admins, huma.Operation{
 		OperationID: "list-audit", Method: http.MethodGet, Path: "/api/v1/audit", Tags: tags,
-		Summary:     "List changes in order",
+		Summary:     "List changes in order, or the newest first",
 		Description: "A page may have fewer items than limit, or none, and still a nextCursor: so many entries were looked at.",
 	}, s.listAudit)
 	route(s, company, huma.Operation{
@@ -59,6 +60,7 @@ type listAuditInput struct {
 	Action string `query:"action" doc:"such as device.update"`
 	Noun   string `query:"noun" doc:"kind of the object, such as device"`
 	ID     string `query:"id" doc:"of the object"`
+	Order  string `query:"order" enum:"asc,desc" doc:"desc: the newest first; absent: asc"`
 }
 
 // Bounds of a filtered list.
@@ -70,7 +72,7 @@ const (
 // listAudit looks through the trail from the cursor on, at so many entries at
 // most: the cursor that it answers is how far it has looked.
 func (s *Server) listAudit(ctx context.Context, in *listAuditInput) (*answer[List[store.AuditEntry]], error) {
-	after, err := auditCursor(in.Cursor)
+	at, err := auditCursor(in.Cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +91,11 @@ func (s *Server) listAudit(ctx context.Context, in *listAuditInput) (*answer[Lis
 			int64(e.At) >= from && int64(e.At) < to && is(in.OrgID, e.OrgID) && is(in.Actor, e.Actor) &&
 			is(in.Action, e.Action) && is(in.Noun, e.Noun) && is(in.ID, e.ID)
 	}
-	entries, next, err := s.lookThrough(ctx, after, in.Limit, wanted)
+	look := s.lookThrough
+	if in.Order == "desc" {
+		look = s.lookBack
+	}
+	entries, next, err := look(ctx, at, in.Limit, wanted)
 	if err != nil {
 		return nil, err
 	}
@@ -122,15 +128,51 @@ func (s *Server) lookThrough(ctx context.Context, after uint64, limit int, wante
 	}
 }
 
-// auditCursor is the inverse of the cursor that lookThrough answers.
-func auditCursor(cursor string) (after uint64, err error) {
+// lookBack is lookThrough from the newest entry on, or from the one before
+// before when that is not 0.
+func (s *Server) lookBack(ctx context.Context, before uint64, limit int, wanted func(*store.AuditEntry) bool) (items []store.AuditEntry, next string, err error) {
+	if before == 0 {
+		last, err := s.admin.o.Audit.LastAudit(ctx)
+		if err != nil {
+			return nil, "", fmt.Errorf("find the end of the audit trail: %w", err)
+		}
+		before = last + 1
+	}
+	for looked := 0; before > 1; {
+		n := min(before-1, auditPiece)
+		entries, err := s.admin.o.Audit.ListAudit(ctx, before-1-n, int(n))
+		if err != nil {
+			return nil, "", fmt.Errorf("list audit trail: %w", err)
+		}
+		if len(entries) == 0 { // a cursor beyond the end
+			return items, "", nil
+		}
+		for _, e := range slices.Backward(entries) {
+			if wanted(&e) {
+				if len(items) == limit {
+					return items, strconv.FormatUint(before, 10), nil
+				}
+				items = append(items, e)
+			}
+			before = e.Seq
+		}
+		if looked += len(entries); looked >= auditLooked && before > 1 {
+			return items, strconv.FormatUint(before, 10), nil
+		}
+	}
+	return items, "", nil
+}
+
+// auditCursor is the inverse of the cursor that lookThrough and lookBack
+// answer: the entry that was looked at last; 0: none.
+func auditCursor(cursor string) (at uint64, err error) {
 	if cursor == "" {
 		return 0, nil
 	}
-	if after, err = strconv.ParseUint(cursor, 10, 64); err != nil {
+	if at, err = strconv.ParseUint(cursor, 10, 64); err != nil {
 		return 0, invalidParam("query.cursor", "is not a nextCursor of this query")
 	}
-	return after, nil
+	return at, nil
 }
 
 // is reports whether a filter, when it is given, chooses v.

@@ -2,10 +2,12 @@ package api
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -36,6 +38,12 @@ type ReplayResult struct {
 	Stored    int `json:"stored"`
 	Duplicate int `json:"duplicate"`
 	Rejected  int `json:"rejected" doc:"again; they stay"`
+}
+
+// LetterDetail is a letter with its whole message.
+type LetterDetail struct {
+	store.DeadLetter
+	PayloadHex string `json:"payloadHex,omitempty" doc:"the payload's bytes, when they are no text; absent: they are"`
 }
 
 // Deletion is how many went.
@@ -85,12 +93,12 @@ func (s *Server) routeDeadLetters() {
 	}, func(ctx context.Context, in *struct {
 		ID string `path:"id" example:"17-0"`
 	},
-	) (*answer[store.DeadLetter], error) {
+	) (*answer[LetterDetail], error) {
 		id, err := store.ParseLetterID(in.ID)
 		if err != nil {
 			return nil, store.NotFound("dead letter", in.ID)
 		}
-		l, _, err := s.o.Letters.DeadLetter(ctx, id)
+		l, payload, err := s.o.Letters.DeadLetter(ctx, id)
 		if err != nil {
 			return nil, err
 		}
@@ -98,7 +106,11 @@ func (s *Server) routeDeadLetters() {
 		if err == nil && !sees {
 			err = store.NotFound("dead letter", in.ID)
 		}
-		return &answer[store.DeadLetter]{l}, err
+		out := LetterDetail{DeadLetter: l}
+		if !utf8.Valid(payload) {
+			out.PayloadHex = hex.EncodeToString(payload)
+		}
+		return &answer[LetterDetail]{out}, err
 	})
 	route(s, writes, huma.Operation{
 		OperationID: "replay-dead-letters", Method: http.MethodPost, Path: path + "/replay", Tags: tags,

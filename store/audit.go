@@ -30,6 +30,9 @@ type Audit interface {
 	Record(ctx context.Context, e AuditEntry) (AuditEntry, error)
 	// ListAudit answers entries with Seq > after in ascending order.
 	ListAudit(ctx context.Context, after uint64, limit int) ([]AuditEntry, error)
+	// LastAudit answers the number of the newest entry; 0: there is none.
+	// Numbers begin at 1 and have no gaps.
+	LastAudit(ctx context.Context) (uint64, error)
 	// ExportAudit writes the trail as it is kept, JSON by lines, so that it can
 	// be verified elsewhere.
 	ExportAudit(ctx context.Context, w io.Writer) error

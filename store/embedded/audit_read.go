@@ -91,7 +91,7 @@ func (a *Audit) ListAudit(ctx context.Context, after uint64, limit int) ([]store
 	return out, nil
 }
 
-// LastAudit answers the number of the newest entry; 0: there is none.
+// LastAudit implements store.Audit.
 func (a *Audit) LastAudit(ctx context.Context) (uint64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
