@@ -32,7 +32,7 @@ export function Field({ label, name, value = '', onInput = () => {}, type = 'tex
   }
   const control_ = type === 'select' ? html`
     <select value=${value} onChange=${take} ...${common}>
-      ${(options || []).map((o) => html`<option key=${o.value} value=${o.value}>${o.name}</option>`)}
+      ${(options || []).map((o) => html`<option key=${o.value} value=${o.value} selected=${o.value === value}>${o.name}</option>`)}
     </select>` : type === 'textarea' ? html`<textarea value=${value} onInput=${take} ...${common} />`
     : html`<input type=${type} value=${value} onInput=${take} list=${list && id + 'l'} ...${common} />`;
   return html`
