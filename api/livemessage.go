@@ -86,11 +86,11 @@ type LiveReadings struct {
 type LiveLifecycle struct {
 	Type string `json:"type" enum:"lifecycle"`
 	LiveOf
-	LifecycleEvent
+	LifecycleChange
 }
 
-// LifecycleEvent is what a LiveLifecycle says.
-type LifecycleEvent struct {
+// LifecycleChange is what a LiveLifecycle says.
+type LifecycleChange struct {
 	At       store.Time `json:"at"`
 	OrgID    string     `json:"orgId,omitempty"`
 	DeviceID string     `json:"deviceId,omitempty"`
@@ -212,7 +212,7 @@ func liveText(e *live.Event) []byte {
 	case live.KindReading:
 		return appendReading(nil, &e.Reading)
 	case live.KindLifecycle:
-		v = LifecycleEvent{At: e.At, OrgID: e.OrgID, DeviceID: e.DeviceID, Status: e.Status, Reason: e.Reason}
+		v = LifecycleChange{At: e.At, OrgID: e.OrgID, DeviceID: e.DeviceID, Status: e.Status, Reason: e.Reason}
 	case live.KindRejection:
 		v = RejectionEvent{At: e.At, OrgID: e.OrgID, DeviceID: e.DeviceID, Port: e.Port, Reason: e.Reason, Line: e.Line}
 	case live.KindAlert:

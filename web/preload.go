@@ -18,7 +18,7 @@ type modules struct {
 
 var (
 	importMapPattern = regexp.MustCompile(`(?s)<script type="importmap">(.*?)</script>`)
-	importPattern    = regexp.MustCompile(`(?m)^(?:import|export|\})[^'"\n]*["']([^"']+)["'];?\s*(?://.*)?$`)
+	importPattern    = regexp.MustCompile(`(?m)^(?:import|export|\})(?:[^'"\n]*\bfrom)?\s*["']([^"']+)["'];?\s*(?://.*)?$`)
 	packedPattern    = regexp.MustCompile(`(?:\bfrom|\bimport)["']([^"']+)["']`) // of modules without white space
 	preloadMark      = "<!-- preload -->"
 )
