@@ -25,6 +25,9 @@ if (shots) mkdirSync(shots, { recursive: true });
 /** seesText waits until a part of the page has a text. */
 export const seesText = (locator, text) => locator.filter({ hasText: text }).first().waitFor();
 
+/** drawn waits until what has changed is on the screen. */
+export const drawn = (page) => page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); }));
+
 /** Story is one file of steps, with a server and a browser of its own. */
 class Story {
   constructor(browser) {
@@ -95,7 +98,8 @@ class Story {
    */
   async sound(page, name) {
     for (const theme of ['light', 'dark']) {
-      await page.evaluate((v) => { document.documentElement.dataset.theme = v; }, theme);
+      await page.emulateMedia({ colorScheme: theme }); // charts are drawn anew
+      await drawn(page);
       assert.deepEqual(await page.evaluate(lowContrast), [], `${name}, ${theme}: contrast`);
       await this.shot(page, `${name}-${theme}`);
     }

@@ -4,7 +4,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { assert, secret, seesText, story } from './harness.mjs';
+import { assert, drawn, secret, seesText, story } from './harness.mjs';
 
 /** plant is what the server has: by device the ports, with a curve each. */
 const plant = [
@@ -62,7 +62,7 @@ async function arrive(page, url) {
 /** settled waits until nothing is on its way. */
 async function settled(page) {
   await page.waitForFunction(() => !document.querySelector('[aria-busy=true]'));
-  await page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); }));
+  await drawn(page);
 }
 
 /** furnish gives the server its plant, two days of readings, and an alarm; it answers the alarm's id. */
