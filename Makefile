@@ -28,7 +28,7 @@ SIZE_BUDGET := 36000000
 # use one plain binary.
 UNIT = $$($(GO) list ./... | grep -v -e /cli/e2e$$)
 
-.PHONY: help run build plain check test unit process arrows page compose schema lint size bench torture fuzz dist deps clean
+.PHONY: help run build plain check test unit process arrows page images compose schema lint size bench torture fuzz dist deps clean
 
 help:
 	@sed -n 's/^# //p' Makefile | head -5
@@ -75,6 +75,10 @@ page: plain
 	@command -v node > /dev/null && command -v npm > /dev/null && [ -x "$${CHROMIUM:-/usr/bin/chromium}" ] || \
 		{ echo "tests of the page: node, npm or chromium is missing" | tee -a $(CACHE)/skipped; [ "$${CI:-}" != true ]; exit; }; \
 	began=$$SECONDS; TIDEGATE_BIN=$(CACHE)/bin/tidegate web/e2e/run.sh; echo "tests of the page: $$((SECONDS - began)) s"
+
+# Pictures of every place, for the docs.
+images: plain
+	@mkdir -p docs/images; TIDEGATE_BIN=$(CACHE)/bin/tidegate SHOTS=$(CURDIR)/docs/images STORIES=places web/e2e/run.sh
 
 # Validators are a module of their own.
 compose: plain

@@ -41,7 +41,8 @@ export class Server {
 
   /** start serves, on the same ports as before, and answers when it is ready. */
   async start() {
-    const { TIDEGATE_BIN: _, ...rest } = process.env; // not a setting: the server would warn
+    // What is no setting of this version: the server would warn.
+    const rest = Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== 'TIDEGATE_BIN' && !name.startsWith('AWS_')));
     const env = { ...rest, ...this.env, TIDEGATE_HTTP_LISTEN: this.listen.http, TIDEGATE_MQTT_LISTEN: this.listen.mqtt };
     this.process = spawn(this.bin, ['serve', '--data', this.dir], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const out of [this.process.stdout, this.process.stderr]) out.on('data', (b) => { this.log += b; });
