@@ -84,3 +84,93 @@ func TestLiveIsolationOfAPerson(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 }
+
+// TestLiveIsolationOfAlarmsAndMessages: the kinds that are asked for by name, as
+// they come and as they are sent after a break.
+func TestLiveIsolationOfAlarmsAndMessages(t *testing.T) {
+	b := newBox(t)
+	var events []live.Event
+	var devices []string
+	for _, org := range []string{ownOrg, foreignOrg} {
+		for _, d := range []string{org + "-d1", org + "-spare"} {
+			devices = append(devices, d)
+			events = append(events,
+				live.Event{Kind: live.KindAlert, OrgID: org, DeviceID: d, Alert: &store.AlertEvent{OrgID: org, DeviceID: d}},
+				live.Event{Kind: live.KindMessage, OrgID: org, DeviceID: d, Body: []byte(`{}`)})
+		}
+	}
+	for _, c := range callers() {
+		f := must[live.Filter](t)(LiveSubscribe{Kinds: []string{"alerts", "messages"}, Devices: devices}.filter(c.access))
+		sub := must[*live.Sub](t)(b.hub.Subscribe(f))
+		b.hub.Publish(events)
+		again := must[*live.Sub](t)(b.hub.SubscribeSince(f, live.Since{Stream: b.hub.Stream(), After: sub.Begin}, make(chan struct{}, 1)))
+		want := map[string]int{}
+		for _, e := range events {
+			if c.access.May(store.ActionRead) && c.access.SeesDevice(e.OrgID, e.DeviceID) {
+				want[e.DeviceID]++
+			}
+		}
+		for how, s := range map[string]*live.Sub{"as they come": sub, "after a break": again} {
+			got := map[string]int{}
+			for _, e := range s.Take().Events {
+				got[e.DeviceID]++
+			}
+			if !maps.Equal(got, want) {
+				t.Errorf("%s, %s: %v, want %v", c.name, how, got, want)
+			}
+			s.Close()
+		}
+		if !again.Resumed {
+			t.Errorf("%s was not resumed", c.name)
+		}
+	}
+}
+
+// TestLiveIsolationOfSnapshots: how things stand, whatever is asked for, holds
+// nothing of another organization, nor of a device beside those of a key.
+func TestLiveIsolationOfSnapshots(t *testing.T) {
+	w := newWorld(t)
+	b := w.b
+	person := must[client.Login](t)(b.remote(t, "").Login(t.Context(), ownOrg+"@example.org", annPassword)).AccessToken
+	key := must[client.APIKey](t)(b.local.CreateAPIKey(t.Context(), client.NewAPIKey{
+		Name: "one", OrgID: ownOrg, Scopes: []store.Scope{store.ScopeRead}, DeviceIDs: []string{"ours-spare"},
+	})).Key
+	kinds := []string{"readings", "lifecycle", "alerts"}
+	for name, c := range map[string]struct {
+		token string
+		only  string // what ids begin with
+		ask   LiveSubscribe
+		some  bool
+	}{
+		"a person, all":                {person, "ours-", LiveSubscribe{}, true},
+		"a person, the foreign":        {person, "ours-", LiveSubscribe{OrgID: foreignOrg}, false},
+		"a person, foreign devices":    {person, "ours-", LiveSubscribe{Devices: []string{"theirs-d1", "ours-d1"}}, true},
+		"a person, foreign ports":      {person, "ours-", LiveSubscribe{Ports: []LivePort{{"theirs-d1", 1}, {"ours-d1", 1}}}, true},
+		"a key of one device, all":     {key, "ours-spare", LiveSubscribe{}, true},
+		"a key of one device, another": {key, "ours-spare", LiveSubscribe{Devices: []string{"ours-d1"}}, false},
+	} {
+		conn := b.watch(t, c.token)
+		c.ask.Type, c.ask.Kinds, c.ask.Snapshot = "subscribe", kinds, true
+		say(t, conn, c.ask)
+		hearOf(t, conn, "subscribed")
+		m := hear(t, conn)
+		var ids []string
+		for _, r := range m.Readings {
+			ids = append(ids, r.DeviceID)
+		}
+		for _, p := range m.Lifecycle {
+			ids = append(ids, p.DeviceID)
+		}
+		for _, a := range m.Alerts {
+			ids = append(ids, a.DeviceID)
+		}
+		for _, id := range ids {
+			if !strings.HasPrefix(id, c.only) {
+				t.Errorf("%s is shown %s", name, id)
+			}
+		}
+		if m.Type != "snapshot" || !m.Last || (len(ids) > 0) != c.some {
+			t.Errorf("%s: %v", name, ids)
+		}
+	}
+}

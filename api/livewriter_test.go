@@ -109,7 +109,7 @@ func TestLiveSnapshot(t *testing.T) {
 	}
 	b.importCSV(t, client.ImportOptions{}, append(rows, "1700000000000,d1,1,3", "1700000001000,d1,1,4", "1700000000000,d1,2,5")...)
 	open, over := alarm("acme", "d1", 0), alarm("acme", "d1", 9)
-	end := store.Time(over.FiredAt + 1)
+	end := over.FiredAt + 1
 	over.State, over.ResolvedAt = store.AlertResolved, &end
 	b.keep(t, []store.AlertEvent{open, over})
 	c := b.watch(t, b.ann(t).AccessToken)

@@ -6,16 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"nhooyr.io/websocket"
 )
 
 // The load that viewers watch: viewerDevices publish viewerReadings each, once a
@@ -81,19 +77,19 @@ func (c *Config) watched(ctx context.Context, viewers, ports int) (w Watched, er
 	defer func() {
 		for _, v := range all {
 			if v != nil {
-				_ = v.conn.CloseNow()
+				_ = v.conn.conn.Close()
 			}
 		}
 	}()
 	for i := range all {
-		if all[i], err = watch(ctx, s.HTTP, key.Key, logins, i, ports); err != nil {
+		if all[i], err = watch(s.HTTP, key.Key, logins, i, ports); err != nil {
 			return w, fmt.Errorf("viewer %d: %w", i, err)
 		}
 	}
 	var count seenReadings
 	var watching sync.WaitGroup
 	for _, v := range all {
-		watching.Go(func() { v.read(ctx, &count) })
+		watching.Go(func() { v.read(&count) })
 	}
 	run, stop := context.WithTimeout(ctx, c.Seconds)
 	defer stop()
@@ -120,7 +116,7 @@ func (c *Config) watched(ctx context.Context, viewers, ports int) (w Watched, er
 	w.CPU = (after.CPU - before.CPU).Seconds() / elapsed
 	w.P50, w.P99 = count.percentile(0.5), count.percentile(0.99)
 	for i, v := range all {
-		_ = v.conn.CloseNow()
+		_ = v.conn.conn.Close()
 		all[i] = nil
 	}
 	watching.Wait()
@@ -182,15 +178,14 @@ func publishEach(ctx context.Context, conn net.Conn, device string, first time.D
 }
 
 // viewer is one live connection.
-type viewer struct{ conn *websocket.Conn }
+type viewer struct{ conn *socket }
 
 // watch opens one that watches so many ports, others than its neighbours.
-func watch(ctx context.Context, addr, key string, logins []Login, nth, ports int) (*viewer, error) {
-	conn, _, err := websocket.Dial(ctx, "ws://"+addr+"/api/v1/live", &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + key}}})
+func watch(addr, key string, logins []Login, nth, ports int) (*viewer, error) {
+	conn, err := dialSocket(addr, "/api/v1/live", key)
 	if err != nil {
 		return nil, err
 	}
-	conn.SetReadLimit(4 << 20)
 	type port struct {
 		DeviceID   string `json:"deviceId"`
 		PortNumber int    `json:"portNumber"`
@@ -202,16 +197,16 @@ func watch(ctx context.Context, addr, key string, logins []Login, nth, ports int
 	}
 	b, err := json.Marshal(map[string]any{"type": "subscribe", "id": 1, "kinds": []string{"readings"}, "ports": chosen})
 	if err == nil {
-		err = conn.Write(ctx, websocket.MessageText, b)
+		err = conn.write(opText, b)
 	}
 	if err == nil {
-		_, b, err = conn.Read(ctx)
+		b, err = conn.read()
 	}
 	if err == nil && !bytes.Contains(b, []byte(`"subscribed"`)) {
 		err = fmt.Errorf("it says %s", b)
 	}
 	if err != nil {
-		_ = conn.CloseNow()
+		_ = conn.conn.Close()
 		return nil, err
 	}
 	return &viewer{conn}, nil
@@ -219,19 +214,14 @@ func watch(ctx context.Context, addr, key string, logins []Login, nth, ports int
 
 // read counts what comes until the connection ends. It looks no closer than it
 // must: the machine is the server's, too.
-func (v *viewer) read(ctx context.Context, count *seenReadings) {
-	var buf bytes.Buffer
+func (v *viewer) read(count *seenReadings) {
 	value, skipped := []byte(`"rawValue":`), []byte(`"skipped":`)
 	for {
-		_, r, err := v.conn.Reader(ctx)
+		b, err := v.conn.read()
 		if err != nil {
 			return
 		}
-		buf.Reset()
-		if _, err := io.Copy(&buf, r); err != nil {
-			return
-		}
-		now, b := float64(time.Now().UnixMicro())/1000, buf.Bytes()
+		now := float64(time.Now().UnixMicro()) / 1000
 		n := bytes.Count(b, value)
 		if count.items.Add(int64(n))%16 < int64(n) {
 			for rest := b; ; {

@@ -64,8 +64,12 @@ func New(o Options) (*Hub, error) {
 		to  *int
 		def int
 	}{
-		{&o.MaxSubscribers, DefaultMaxSubscribers}, {&o.QueueLength, DefaultQueueLength}, {&o.RingLength, DefaultRingLength},
-		{&o.RingBytes, DefaultRingBytes}, {&o.RecentLength, DefaultRecentLength}, {&o.RecentBytes, DefaultRecentBytes},
+		{&o.MaxSubscribers, DefaultMaxSubscribers},
+		{&o.QueueLength, DefaultQueueLength},
+		{&o.RingLength, DefaultRingLength},
+		{&o.RingBytes, DefaultRingBytes},
+		{&o.RecentLength, DefaultRecentLength},
+		{&o.RecentBytes, DefaultRecentBytes},
 	} {
 		if *n.to <= 0 {
 			*n.to = n.def

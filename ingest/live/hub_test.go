@@ -217,7 +217,7 @@ func TestNextWaitsAndEnds(t *testing.T) {
 		if !h.Active() {
 			t.Error("the hub sleeps at once: who comes back has missed something")
 		}
-		time.Sleep(live.DefaultLinger)
+		<-time.After(live.DefaultLinger)
 		synctest.Wait()
 		if h.Active() {
 			t.Error("the hub is awake without subscribers")

@@ -122,7 +122,7 @@ func TestSleep(t *testing.T) {
 		s := watch(0)
 		h.Publish(e)
 		s.Close()
-		time.Sleep(59 * time.Second)
+		<-time.After(59 * time.Second)
 		if !h.Wants(live.KindMessage, "d1") {
 			t.Error("messages are not made for who may come back")
 		}
@@ -131,7 +131,7 @@ func TestSleep(t *testing.T) {
 		if b := s.Take(); !s.Resumed || len(b.Events) != 2 {
 			t.Errorf("after 59 s: resumed %v with %d events", s.Resumed, len(b.Events))
 		}
-		time.Sleep(time.Hour) // it watches on
+		<-time.After(time.Hour) // it watches on
 		synctest.Wait()
 		h.Publish(e)
 		heard := h.Seq()
@@ -139,7 +139,7 @@ func TestSleep(t *testing.T) {
 			t.Error("the hub sleeps while somebody watches")
 		}
 		s.Close()
-		time.Sleep(61 * time.Second)
+		<-time.After(61 * time.Second)
 		synctest.Wait()
 		if h.Active() || h.Wants(live.KindMessage, "d1") {
 			t.Error("the hub is awake, and nobody has watched for a minute")
@@ -173,7 +173,7 @@ func TestResumeOfMessages(t *testing.T) {
 		}
 		heard := h.Seq()
 		s.Close()
-		time.Sleep(2 * time.Minute)
+		<-time.After(2 * time.Minute)
 		synctest.Wait()
 		if h.Wants(live.KindMessage, "d1") {
 			t.Error("messages of d1 are made, and nobody inspects it")
