@@ -48,11 +48,20 @@ func (s *Server) wanted(in *listDevicesInput) func(store.Device) bool {
 	}
 }
 
-func (s *Server) presence(d store.Device) store.Presence {
-	if s.o.Presence == nil {
-		return store.Presence{}
+func (s *Server) presence(d store.Device) store.Presence { return s.presenceOf(d.UID) }
+
+// presenceOf answers whether a device is connected, and when it was last heard
+// of, by its connection or a message.
+func (s *Server) presenceOf(uid uint32) (p store.Presence) {
+	if s.o.Presence != nil {
+		p = s.o.Presence(uid)
 	}
-	return s.o.Presence(d.UID)
+	if s.o.Pulse != nil {
+		if heard, _ := s.o.Pulse(uid); heard.After(p.LastSeen) {
+			p.LastSeen = heard
+		}
+	}
+	return p
 }
 
 func (s *Server) listDevices(ctx context.Context, in *listDevicesInput) (*answer[List[Device]], error) {

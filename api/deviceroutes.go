@@ -82,7 +82,7 @@ func (s *Server) routeDevices() {
 	})
 	route(s, writes, huma.Operation{
 		OperationID: "import-devices", Method: http.MethodPost, Path: "/api/v1/devices/import", Tags: tags,
-		Summary:     "Make many devices from CSV",
+		Summary: "Make many devices from CSV",
 		Description: "Header id,org,serial,secret,ports; ports is how many or names separated by a semicolon. A row that fails does not stop the others. " +
 			"With dryRun the same is checked, also between the rows, and nothing is made.",
 		RequestBody: takes("at most 8 MiB and 10,000 rows", "text/csv"),

@@ -29,13 +29,28 @@ type Status struct {
 	Ledger      store.Ledger    `json:"ledger"`
 	Connections int             `json:"connections" doc:"MQTT clients now"`
 	Devices     int             `json:"devices"`
-	DiskFree    int64           `json:"diskFreeBytes" doc:"of the data folder's file system"`
-	DiskUsed    int64           `json:"diskUsedBytes" doc:"by readings; with MongoDB by the files of the data folder"`
-	DiskPerDay  int64           `json:"diskBytesPerDay" doc:"of readings, by the newest month; 0: not known yet"`
+	States      DeviceStates    `json:"deviceStates" doc:"of the active devices that the caller sees"`
+	// PerSecond is of the devices that are seen.
+	PerSecond   float64 `json:"readingsPerSecond" doc:"of the devices that the caller sees, as they came in the last ten seconds, whatever became of them"`
+	DeadLetters *int64  `json:"deadLetters,omitempty" doc:"that are kept; absent for whoever does not have the whole box"`
+	DiskFree    int64   `json:"diskFreeBytes" doc:"of the data folder's file system"`
+	DiskUsed    int64   `json:"diskUsedBytes" doc:"by readings; with MongoDB by the files of the data folder"`
+	DiskPerDay  int64   `json:"diskBytesPerDay" doc:"of readings, by the newest month; 0: not known yet"`
 	// DiskDaysLeft is nil while nobody knows.
 	DiskDaysLeft *int     `json:"diskDaysLeft,omitempty" doc:"at that rate; absent: not known yet"`
 	Warnings     []string `json:"warnings" nullable:"false"`
 }
+
+// DeviceStates counts active devices. Each is online or offline; those that are
+// silent are among both.
+type DeviceStates struct {
+	Online  int `json:"online" doc:"connected over MQTT"`
+	Offline int `json:"offline" doc:"not connected over MQTT; a device that sends over HTTP is never"`
+	Silent  int `json:"silent" doc:"seen before, and not heard of for 15 minutes, neither by its connection nor by a reading"`
+}
+
+// silentAfter is how long a device is not heard of until it is silent.
+const silentAfter = 15 * time.Minute
 
 // TLSStatus is what the server proves itself with, and where.
 type TLSStatus struct {
@@ -130,17 +145,27 @@ func (s *Server) routeOperation() {
 	route(s, reads, huma.Operation{
 		OperationID: "get-status", Method: http.MethodGet, Path: "/api/v1/status", Tags: tags,
 		Summary:     "Say how the server is",
-		Description: "Whoever does not have the whole box is told ready, version, store, startedAt, mqtt, tls and how many devices there are to see.",
+		Description: "Whoever does not have the whole box is told ready, version, store, startedAt, mqtt, tls, and of the devices that they see how many there are, in which states, and how many of their readings come a second.",
 	}, func(ctx context.Context, _ *none) (*answer[Status], error) {
 		if s.o.Status == nil {
 			return nil, errAbsent("status")
 		}
 		st, err := s.o.Status(ctx)
 		st.Whole = true
-		if seen := s.admin.seen(ctx); !seen.access.May(store.ActionCompany) {
+		seen := s.admin.seen(ctx)
+		if !seen.access.May(store.ActionCompany) {
 			// What tells of the box, or of others, is left out.
 			st = Status{Ready: st.Ready, Version: st.Version, Store: st.Store, StartedAt: st.StartedAt, MQTT: st.MQTT, TLS: st.TLS, Devices: len(seen.allKnown())}
+		} else if letters, lerr := s.o.Letters.CountDeadLetters(ctx); lerr == nil {
+			n := int64(0)
+			for _, of := range letters {
+				n += of
+			}
+			st.DeadLetters = &n
+		} else if err == nil {
+			err = fmt.Errorf("count dead letters: %w", lerr)
 		}
+		st.States, st.PerSecond = s.deviceStates(seen)
 		if st.Warnings == nil {
 			st.Warnings = []string{}
 		}
@@ -181,6 +206,35 @@ func (s *Server) routeOperation() {
 		// Half a removal helps nobody: it goes on when the client does not.
 		return s.retention(context.WithoutCancel(ctx), in.Body.KeepMonths, s.o.Retention.Apply)
 	})
+}
+
+// deviceStates counts the active devices that are seen, and their readings a
+// second. For who sees all, what belongs to no device counts too.
+func (s *Server) deviceStates(seen scope) (n DeviceStates, perSecond float64) {
+	now := s.o.Now()
+	for _, d := range seen.allKnown() {
+		if d.State != store.DeviceActive {
+			continue
+		}
+		p := s.presenceOf(d.UID)
+		if p.Online {
+			n.Online++
+		} else {
+			n.Offline++
+		}
+		if !p.LastSeen.IsZero() && now.Sub(p.LastSeen) > silentAfter {
+			n.Silent++
+		}
+		if s.o.Pulse != nil {
+			_, rate := s.o.Pulse(d.UID)
+			perSecond += rate
+		}
+	}
+	if seen.access.Whole() && s.o.Pulse != nil {
+		_, rate := s.o.Pulse(0)
+		perSecond += rate
+	}
+	return n, perSecond
 }
 
 func errAbsent(what string) error {

@@ -56,6 +56,9 @@ type Options struct {
 
 	// Presence answers what the broker last saw of a device; nil: nothing.
 	Presence func(uid uint32) store.Presence
+	// Pulse answers when a device was last heard of by a message since the start,
+	// and its readings a second of late; nil: nothing.
+	Pulse func(uid uint32) (heard time.Time, perSecond float64)
 	// Lifecycles answers the comings and goings of devices; nil: 503.
 	Lifecycles Lifecycles
 	// Status, Doctor, Settings, Backup and Retention answer 503 while they are nil.

@@ -82,6 +82,7 @@ type Message struct {
 	log     store.LogID
 	decoded *decoded
 	waiting *sync.Map // Pipeline.waiting; nil for a record that was read back
+	pulses  *pulses   // where it is counted
 }
 
 // replay is the part of a message that brings dead letters back: the payload

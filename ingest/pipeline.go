@@ -72,6 +72,8 @@ type Pipeline struct {
 	// waits for results has few messages under way.
 	waiting sync.Map
 
+	pulses *pulses
+
 	shed         atomic.Uint64
 	flushing     sync.Mutex    // one flush at a time
 	rulesFlushed time.Time     // under flushing
@@ -94,7 +96,7 @@ func NewPipeline(o Options) (*Pipeline, error) {
 	if err := o.Series.Bind(bounds); err != nil {
 		return nil, err
 	}
-	p := &Pipeline{o: o, log: o.Logger, wake: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
+	p := &Pipeline{o: o, log: o.Logger, wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), pulses: newPulses()}
 	p.room = sync.NewCond(&p.roomMu)
 	p.metrics = newMetrics(o.Registerer, p)
 	p.lines = newRejectionLines(o.Now, o.Rejected)
@@ -118,7 +120,7 @@ func (p *Pipeline) Submit(m *Message) error {
 		p.stamp(m)
 	}
 	m.log = store.LogID(p.o.Log.ID())
-	m.waiting = &p.waiting
+	m.waiting, m.pulses = &p.waiting, p.pulses
 	m.size = len(m.Payload)
 	m.decoded = getDecoded()
 	decodeMessage(m, m.decoded)
@@ -177,6 +179,9 @@ func (m *Message) Tally() (hour int64, owner uint32, n int64) {
 // Committed implements buffer.Entry.
 func (m *Message) Committed(seq uint64, err error) {
 	m.seq = seq
+	if err == nil && m.replay == nil {
+		m.pulses.beat(m)
+	}
 	if m.Done != nil && err == nil {
 		m.waiting.Store(seq, m.Done)
 	}

@@ -28,6 +28,9 @@ type Status struct {
 	Ledger      store.Ledger    `json:"ledger"`
 	Connections int             `json:"connections"` // MQTT clients now
 	Devices     int             `json:"devices"`
+	States      DeviceStates    `json:"deviceStates"`           // of active devices that are seen
+	PerSecond   float64         `json:"readingsPerSecond"`      // of them, over the last ten seconds
+	DeadLetters *int64          `json:"deadLetters,omitempty"`  // that are kept; nil: the caller does not have the whole box
 	DiskFree    int64           `json:"diskFreeBytes"`          // of the data folder's file system
 	DiskUsed    int64           `json:"diskUsedBytes"`          // by readings; with MongoDB by the folder's files
 	DiskPerDay  int64           `json:"diskBytesPerDay"`        // of readings; 0: not known yet
@@ -35,6 +38,14 @@ type Status struct {
 	Warnings    []string        `json:"warnings"`
 	// Raw is the whole answer, with what this client does not know.
 	Raw json.RawMessage `json:"-"`
+}
+
+// DeviceStates counts active devices: each is online or offline, over MQTT; the
+// silent ones, not heard of for 15 minutes, are among both.
+type DeviceStates struct {
+	Online  int `json:"online"`
+	Offline int `json:"offline"`
+	Silent  int `json:"silent"`
 }
 
 // TLSStatus is what the server proves itself with, and where.

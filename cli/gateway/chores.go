@@ -60,6 +60,10 @@ func (g *gateway) startChores(stop <-chan struct{}) *sync.WaitGroup {
 		})
 	})
 	wg.Go(func() {
+		every(stop, time.Minute, g.noteHeard)
+		g.noteHeard()
+	})
+	wg.Go(func() {
 		every(stop, time.Hour, func() {
 			if err := g.files.sessions.SweepSessions(ctx, time.Now()); err != nil && ctx.Err() == nil {
 				g.log.Error("sweep sessions", "error", err)

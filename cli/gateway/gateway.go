@@ -258,7 +258,7 @@ func (g *gateway) build(ctx context.Context) error {
 		SetupToken: g.setup, Address: g.address,
 		CORSOrigins: c.HTTP.CORSOrigins.All(), RateLimit: c.HTTP.RateLimit, RateLimitAddress: c.HTTP.RateLimitAddress,
 		LiveConnections: c.HTTP.LiveConnections, LiveConnectionsUser: c.HTTP.LiveConnectionsUser,
-		Presence: g.seen.get, Lifecycles: g.files.state, Status: g.status, Doctor: g.doctor, Settings: g.settings, Backup: g.backup, Retention: g, Sender: sender{g.notify},
+		Presence: g.seen.get, Pulse: g.flow.Pulse, Lifecycles: g.files.state, Status: g.status, Doctor: g.doctor, Settings: g.settings, Backup: g.backup, Retention: g, Sender: sender{g.notify},
 		Alarms: alarmRecords{g.files.alerts, g.alarms}, Episodes: g.alarms, Resender: g.notify, Ready: g.ready,
 		Metrics: promhttp.HandlerFor(g.reg, promhttp.HandlerOpts{}), Page: web.Handler(),
 		Logger: g.log, Registerer: g.reg,

@@ -50,6 +50,27 @@ func (p *presences) get(uid uint32) store.Presence {
 	return p.seen[uid]
 }
 
+// heard notes that a device was heard of by a message, which need not have come
+// over MQTT, so that it is known after a restart too.
+func (p *presences) heard(uid uint32, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := p.seen[uid]; at.After(now.LastSeen) {
+		now.LastSeen = at
+		p.seen[uid] = now
+		p.state.SetPresence(uid, now)
+	}
+}
+
+// noteHeard brings up to date when each device was last heard of.
+func (g *gateway) noteHeard() {
+	for _, d := range g.devices.Devices() {
+		if at, _ := g.flow.Pulse(d.UID); !at.IsZero() {
+			g.seen.heard(d.UID, at)
+		}
+	}
+}
+
 // online answers how many devices are connected.
 func (p *presences) online() int {
 	p.mu.RLock()
