@@ -12,6 +12,7 @@ func (w *writer) tell() {
 	watched := p.o.Live != nil && p.o.Live.Active()
 	if watched {
 		w.publish()
+		w.inspect()
 	}
 	for i := range w.msgs {
 		j := &w.msgs[i]
