@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -61,9 +62,11 @@ func TestSparklines(t *testing.T) {
 func BenchmarkSparklines(bench *testing.B) {
 	b := newBox(bench)
 	path := sparklines(bench, b, 30, 1)
+	r := httptest.NewRequestWithContext(WithActor(bench.Context(), Actor{Name: "test", Access: store.Everything()}), http.MethodGet, path, nil)
 	for bench.Loop() {
-		if r := b.asEverybody(bench, http.MethodGet, path); r.Code != http.StatusOK {
-			bench.Fatal(r.Code)
+		rec := httptest.NewRecorder()
+		if b.Server.Handler().ServeHTTP(rec, r); rec.Code != http.StatusOK { // not held against its description
+			bench.Fatal(rec.Code)
 		}
 	}
 }
