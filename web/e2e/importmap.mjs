@@ -16,6 +16,7 @@ const store = () => {
   const kept = new Map();
   return { getItem: (k) => kept.get(k) ?? null, setItem: (k, v) => kept.set(k, String(v)), removeItem: (k) => kept.delete(k) };
 };
+delete globalThis.BroadcastChannel; // an open one keeps the process
 Object.assign(globalThis, {
   localStorage: store(), sessionStorage: store(),
   matchMedia: () => ({ matches: false, addEventListener() {} }),
