@@ -1,6 +1,8 @@
 // The first run: from the link that an empty box prints to the first reading
 // of a real MQTT client, by the very line that the page shows.
 import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { admin, assert, plainHost, seesText, story } from './harness.mjs';
 
@@ -155,6 +157,27 @@ await story(async (s) => {
     await seesText(viewer.locator('main'), 'Devices are made by an administrator');
     assert.equal(await viewer.locator('form').count(), 0);
     await viewer.context().close();
+    s.quiet();
+  });
+
+  await s.step('a box that speaks TLS alone: the lines fetch its authority, and send', async () => {
+    const listen = { TIDEGATE_TLS_SELF_SIGNED: 'true', TIDEGATE_MQTT_TLS_LISTEN: '127.0.0.1:0', TIDEGATE_HTTP_TLS_LISTEN: '127.0.0.1:0' };
+    const sealed = await s.newServer({ bare: true, env: listen });
+    await sealed.stop();
+    sealed.listen.mqtt = ''; // as the file has it
+    await writeFile(join(sealed.dir, 'config.yaml'), 'mqtt:\n  listen: ""\n');
+    await sealed.cli(['init', '--admin-email', admin.email, '--admin-password-stdin'], admin.password + '\n');
+    await sealed.start();
+    await sealed.cli(['org', 'add', '--id', 'acme', '--name', 'Acme']);
+    const tls = await s.login(sealed, { path: '/welcome' });
+    await tls.getByRole('button', { name: 'Make the device' }).click();
+    const lines = tls.locator('.credentials .panel-body > .command code');
+    await lines.nth(1).waitFor();
+    const [copy, send] = await lines.allInnerTexts();
+    assert.match(copy, /^sudo cp .*tls-ca\.crt \.$/);
+    assert.equal(await shell(`cd ${sealed.dir} && ${copy.replace('sudo ', '')} && ${send}`), true);
+    await seesText(tls.locator('.waiting'), 'It arrived.');
+    await tls.context().close();
     s.quiet();
   });
 });

@@ -84,7 +84,7 @@ export default {
   overview: {
     emptyTitle: 'Noch kein Gerät', emptyText: 'In wenigen Minuten: eine Organisation, ein Gerät und sein erster Messwert.', emptyAsk: 'Geräte legt ein Administrator Ihrer Organisation an. Sie erscheinen hier von selbst.',
     start: 'Erste Schritte', silentYet: '{id} hat noch nichts gesendet.', goOn: 'Weiter zur ersten Nachricht',
-    online: 'online', silent: '{n} still', never: '{n} nie gesehen', alarms: 'Offene Alarme', noAlarm: 'Alles ruhig.',
+    online: 'online', silent: '{n} still', silentHint: 'Schon gesehen, jetzt nicht per MQTT verbunden. Auch Geräte, die per HTTP senden, zählen hier.', never: '{n} nie gesehen', alarms: 'Offene Alarme', noAlarm: 'Alles ruhig.',
     critical: '{n} kritisch', warning: { one: '{n} Warnung', other: '{n} Warnungen' }, info: '{n} Info', rate: 'Messwerte',
     log: 'Log', logHint: 'Quittierte, sichere Einträge, die noch nicht im Speicher sind.', drained: 'Nichts wartet.', drain: 'abgebaut in {n} s', draining: 'wird abgebaut', ofBytes: '{used} von {of}',
     disk: 'Platte frei', diskUsed: '{used} belegt', daysLeft: 'noch {n} Tage', daysUnknown: 'Resttage noch unbekannt', perDay: '{bytes} am Tag',
@@ -514,7 +514,7 @@ export default {
     passwordChanged: 'Das Passwort ist geändert. Überall sonst sind Sie abgemeldet.',
     looks: 'Dieser Browser', looksHint: 'Hier aufgehoben, nicht auf dem Server', language: 'Sprache', theme: 'Farben', themes: { auto: 'wie das System', light: 'hell', dark: 'dunkel' },
     zone: 'Zeiten', zones: { local: 'lokal', utc: 'UTC' }, zoneNow: 'Jetzt: {time}',
-    sessions: 'Wo Sie angemeldet sind', sessionsHint: 'Eine Sitzung je Browser', where: 'Browser', from: 'Adresse', socket: 'auf der Box', begun: 'Begonnen', used: 'Zuletzt benutzt', ends: 'Endet in', action: 'Ende',
+    sessions: 'Wo Sie angemeldet sind', sessionsHint: 'Eine Sitzung je Browser', where: 'Browser', from: 'Adresse', socket: 'auf der Box', begun: 'Begonnen', used: 'Zuletzt benutzt', ends: 'Endet', action: 'Aktion',
     here: 'diese', end: 'Sitzung beenden', endAsk: '{what} an {from} wird abgemeldet.', endOthers: 'Alle anderen beenden',
     endOthersAsk: { one: 'Ein anderer Browser wird abgemeldet.', other: '{n} andere Browser werden abgemeldet.' }, ended: { one: 'Die Sitzung ist beendet.', other: '{n} Sitzungen sind beendet.' },
   },

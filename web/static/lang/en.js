@@ -84,7 +84,7 @@ export default {
   overview: {
     emptyTitle: 'No device yet', emptyText: 'In a few minutes: an organization, a device, and its first reading.', emptyAsk: 'Devices are made by an administrator of your organization. They appear here by themselves.',
     start: 'First steps', silentYet: '{id} has sent nothing yet.', goOn: 'Go on with its first message',
-    online: 'online', silent: '{n} silent', never: '{n} never seen', alarms: 'Open alarms', noAlarm: 'All quiet.',
+    online: 'online', silent: '{n} silent', silentHint: 'Seen before, and not connected by MQTT now. Devices that send by HTTP count here, too.', never: '{n} never seen', alarms: 'Open alarms', noAlarm: 'All quiet.',
     critical: '{n} critical', warning: { one: '{n} warning', other: '{n} warnings' }, info: '{n} info', rate: 'Readings',
     log: 'Log', logHint: 'Records that are acknowledged and safe, and not yet in the store.', drained: 'Nothing waits.', drain: 'drained in {n} s', draining: 'drains', ofBytes: '{used} of {of}',
     disk: 'Disk free', diskUsed: '{used} used', daysLeft: '{n} days left', daysUnknown: 'days left: not known yet', perDay: '{bytes} a day',
@@ -504,7 +504,7 @@ export default {
     passwordChanged: 'The password is changed. You are logged out everywhere else.',
     looks: 'This browser', looksHint: 'Kept here, not on the server', language: 'Language', theme: 'Colours', themes: { auto: 'as the system', light: 'light', dark: 'dark' },
     zone: 'Times', zones: { local: 'local', utc: 'UTC' }, zoneNow: 'Now: {time}',
-    sessions: 'Where you are logged in', sessionsHint: 'One for each browser', where: 'Browser', from: 'Address', socket: 'on the box', begun: 'Begun', used: 'Last used', ends: 'Ends in', action: 'End',
+    sessions: 'Where you are logged in', sessionsHint: 'One for each browser', where: 'Browser', from: 'Address', socket: 'on the box', begun: 'Begun', used: 'Last used', ends: 'Ends', action: 'Action',
     here: 'this one', end: 'End session', endAsk: '{what} at {from} is logged out.', endOthers: 'End all others',
     endOthersAsk: { one: 'One other browser is logged out.', other: '{n} other browsers are logged out.' }, ended: { one: 'The session is over.', other: '{n} sessions are over.' },
   },

@@ -53,7 +53,7 @@ function Devices() {
   return html`
     <${Tile} name=${t('nav.devices')} href="/devices" value=${html`${count(n.online)}<small> / ${count(n.all)}</small>`}>
       <span>${t('overview.online')}</span>
-      ${n.silent > 0 && html`<span class="tone-warn">${t('overview.silent', { n: n.silent })}</span>`}
+      ${n.silent > 0 && html`<span class="tone-warn" title=${t('overview.silentHint')}>${t('overview.silent', { n: n.silent })}</span>`}
       ${n.never > 0 && html`<span>${t('overview.never', { n: n.never })}</span>`}
       <${Share} parts=${[['good', n.online], ['warn', n.silent], ['none', n.never]]} />
     <//>`;
