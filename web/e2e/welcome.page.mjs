@@ -165,7 +165,7 @@ await story(async (s) => {
     const sealed = await s.newServer({ bare: true, env: listen });
     await sealed.stop();
     sealed.listen.mqtt = ''; // as the file has it
-    await writeFile(join(sealed.dir, 'config.yaml'), 'mqtt:\n  listen: ""\n');
+    await writeFile(join(sealed.dir, 'config.yaml'), 'tls:\n  self_signed: true\nmqtt:\n  listen: ""\n');
     await sealed.cli(['init', '--admin-email', admin.email, '--admin-password-stdin'], admin.password + '\n');
     await sealed.start();
     await sealed.cli(['org', 'add', '--id', 'acme', '--name', 'Acme']);

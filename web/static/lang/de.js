@@ -78,7 +78,7 @@ export default {
     waiting: 'Warten auf die erste Nachricht…', connected: '{id} ist verbunden. Warten auf die erste Nachricht…', arrived: 'Sie ist da.',
     waitHint: 'Das leuchtet von selbst auf. Was abgelehnt wird, steht hier mit seiner Ursache.',
     waitHintPart: 'Das leuchtet von selbst auf. Eine abgelehnte Anmeldung sieht nur der Administrator der Box: Meldet Ihr Client „bad user name or password“, ist Benutzername oder Geheimnis falsch.',
-    works: 'Gespeichert, und sicher auch bei Stromausfall.', portN: 'Messstelle {n}', refused: 'Abgelehnt', strange: 'Eben abgelehnt, von einem Unbekannten',
+    works: 'Quittiert, und sicher auch bei Stromausfall.', portN: 'Messstelle {n}', refused: 'Abgelehnt', strange: 'Eben abgelehnt, von einem Unbekannten',
     see: '{id} ansehen', another: 'Noch ein Gerät',
   },
   overview: {

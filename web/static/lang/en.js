@@ -78,7 +78,7 @@ export default {
     waiting: 'Waiting for the first message…', connected: '{id} is connected. Waiting for its first message…', arrived: 'It arrived.',
     waitHint: 'This lights up by itself. What is refused is told here, with its cause.',
     waitHintPart: 'This lights up by itself. A refused login is told to the administrator of the box alone: if your client says “bad user name or password”, user name or secret is wrong.',
-    works: 'Stored, and safe from a loss of power.', portN: 'Port {n}', refused: 'Refused', strange: 'Refused just now, from somebody who is not known',
+    works: 'Acknowledged, and safe from a loss of power.', portN: 'Port {n}', refused: 'Refused', strange: 'Refused just now, from somebody who is not known',
     see: 'Look at {id}', another: 'Another device',
   },
   overview: {
