@@ -1,8 +1,9 @@
 // A day of a device as one strip: when it was there.
 import { html } from '../parts/html.js';
 import { now } from '../core/clock.js';
-import { age, clock } from '../core/format.js';
+import { clock } from '../core/format.js';
 import { t } from '../core/words.js';
+import { lasted } from './timeline.js';
 
 const DAY_MS = 86_400_000;
 const WIDTH = 1000;
@@ -19,7 +20,7 @@ export function Strip({ entries }) {
   });
   if (!parts.length) return null;
   const online = parts.filter((p) => p.status === 'online').reduce((sum, p) => sum + p.ms, 0);
-  const words = t('device.timeline.day', { age: age(online) });
+  const words = t('device.timeline.day', { age: lasted(online) });
   return html`
     <figure class="strip">
       <svg viewBox=${`0 0 ${WIDTH} 10`} preserveAspectRatio="none" role="img" aria-label=${words}>

@@ -39,6 +39,9 @@ export function withDurations(list, at) {
   });
 }
 
+/** lasted writes how long something took. @param {number} ms */
+export const lasted = (ms) => (ms < 2_000 ? '< 2\u202fs' : age(ms));
+
 /** @param {{d: import('./watch.js').Device}} p */
 export function TimelineTab({ d }) {
   const lives = usePages((cursor) => api.call(pathTo(d.id) + '/lifecycle', { query: { limit: PAGE, cursor } }), [d.id]);
@@ -79,7 +82,7 @@ function Life({ e }) {
     <li>
       <span class="when"><${When} at=${e.at} /></span>
       <span class="state ${known ? l.status : ''}"><i class="dot ${known ? l.status : ''}" />${known ? t('devices.is.' + l.status) : l.status}</span>
-      <span class="num">${e.ms === undefined ? '' : age(e.ms)}</span>
+      <span class="num">${e.ms === undefined ? '' : lasted(e.ms)}</span>
       <span>${l.reason}${l.source === 'device' && html` <small>${t('device.timeline.byDevice')}</small>`}</span>
     </li>`;
 }
@@ -91,7 +94,7 @@ function Alarm({ a }) {
     <li class="alarm-line">
       <span class="when"><${When} at=${Date.parse(a.startedAt)} /></span>
       <span class="badge ${a.severity === 'critical' ? 'bad' : a.severity === 'info' ? '' : 'warn'}">${a.severity}</span>
-      <span class="num">${age(Math.max(0, end - Date.parse(a.startedAt)))}</span>
+      <span class="num">${lasted(Math.max(0, end - Date.parse(a.startedAt)))}</span>
       <span><a href=${to('alarms', a.id)}>${a.ruleName || a.kind}</a> ${a.message}${!a.resolvedAt && html` <span class="badge bad">${t('device.timeline.open')}</span>`}</span>
     </li>`;
 }
