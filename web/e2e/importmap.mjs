@@ -24,3 +24,4 @@ Object.assign(globalThis, {
   addEventListener() {},
   location: new URL('http://box.test/'),
 });
+delete globalThis.BroadcastChannel; // an open one keeps Node from ending
