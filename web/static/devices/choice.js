@@ -3,8 +3,8 @@ import { computed, effect, signal } from '@preact/signals';
 import { query, setQuery } from '../core/route.js';
 import { devices } from '../shell/pulse.js';
 
-/** SILENT_MS is how long nothing was heard of a device that is called silent. */
-export const SILENT_MS = 3_600_000;
+/** SILENT_MS is how long nothing was heard of a device that is called silent, as in the counts of the status. */
+export const SILENT_MS = 900_000;
 const LIST_MS = 500; // comings and goings change the order so often at most
 
 /**
@@ -92,9 +92,12 @@ export function choose(list, c, at) {
     && (!c.state || d.state === c.state)
     && (!c.tag || !!d.tags?.includes(c.tag))
     && (!c.secret || !d.hasSecret)
-    && (!c.is || (c.is === 'silent' ? at - seenAt(d) > SILENT_MS && !d.online : d.online === (c.is === 'online')))
+    && (!c.is || (c.is === 'silent' ? silent(d, at) : d.online === (c.is === 'online')))
     && words.every((w) => textOf(d).includes(w)));
 }
+
+/** silent says whether a device was heard of before, but not lately. @param {Device} d @param {number} at */
+const silent = (d, at) => d.state === 'active' && !!d.lastSeen && at - seenAt(d) > SILENT_MS;
 
 /** found are the devices that are shown; null: not known yet. */
 export const found = computed(() => ordered.value && choose(ordered.value, criteria.value, Date.now()));

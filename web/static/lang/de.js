@@ -107,7 +107,7 @@ export default {
     tags: 'Schlagwörter', newest: 'Neuester', halfHour: 'Letzte 30 min', never: 'nie', neverSeen: 'Es war noch nie verbunden.', noSecret: 'ohne Geheimnis', noReading: 'Noch kein Messwert.',
     alarms: { one: '{n} Alarm', other: '{n} Alarme' }, portAt: 'Messstelle {n}, {at}', spark: 'Messstelle {n}, die letzten 30 Minuten',
     by: { org: 'Organisation', is: 'Verbindung', state: 'Zustand', tag: 'Schlagwort', secret: 'Geheimnis' },
-    is: { online: 'online', offline: 'offline', silent: 'seit einer Stunde still', active: 'aktiv', retired: 'stillgelegt', deleted: 'gelöscht' },
+    is: { online: 'online', offline: 'offline', silent: 'seit 15 min still', active: 'aktiv', retired: 'stillgelegt', deleted: 'gelöscht' },
     sort: { id: 'Gerät', name: 'Name', org: 'Organisation', is: 'Online zuerst', seen: 'Gesehen' },
     new: {
       button: 'Neues Gerät', title: 'Neues Gerät', make: 'Gerät anlegen', made: '{id} ist angelegt', open: 'Gerät öffnen',

@@ -107,7 +107,7 @@ export default {
     tags: 'Tags', newest: 'Newest', halfHour: 'Last 30 min', never: 'never', neverSeen: 'It has never connected.', noSecret: 'no secret', noReading: 'No reading yet.',
     alarms: { one: '{n} alarm', other: '{n} alarms' }, portAt: 'port {n}, {at}', spark: 'Port {n}, the last 30 minutes',
     by: { org: 'Organization', is: 'Connection', state: 'State', tag: 'Tag', secret: 'Secret' },
-    is: { online: 'online', offline: 'offline', silent: 'silent for an hour', active: 'active', retired: 'retired', deleted: 'deleted' },
+    is: { online: 'online', offline: 'offline', silent: 'silent for 15 min', active: 'active', retired: 'retired', deleted: 'deleted' },
     sort: { id: 'Device', name: 'Name', org: 'Organization', is: 'Online first', seen: 'Seen' },
     new: {
       button: 'New device', title: 'New device', make: 'Make the device', made: '{id} is made', open: 'Open the device',
