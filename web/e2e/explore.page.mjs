@@ -227,6 +227,12 @@ await story(async (s) => {
     const span = chart(page, 'Temperature').locator('.span');
     assert.equal(await span.getAttribute('href'), await link.getAttribute('href'));
     assert.equal(await chart(page, 'Pressure').locator('.span').count(), 0, 'it is of the other port');
+    await server.publish('d1', secret, { readings: [{ port: 1, value: 61.25, quality: 'uncertain' }] });
+    await seesText(chart(page, 'Temperature').locator('.legend'), '61.25');
+    await plot(page, 'Temperature').focus();
+    await page.keyboard.press('End');
+    await said(page, 'Temperature', '61.25 °C (uncertain)');
+    await seesText(chart(page, 'Temperature').locator('.legend .badge'), 'uncertain');
     await span.focus();
     await seesText(span.locator('.span-label'), '83.5');
     await sound(page, 'explore-alarm');

@@ -343,6 +343,22 @@ test('a failure is told, what was drawn stays, and it is tried again', async () 
   box.history.close();
 });
 
+test('too many requests are a pause, no failure', async () => {
+  let full = true;
+  const box = fakeBox({ fail: () => (full ? Object.assign(new Error('Too many requests.'), { status: 429, retryAfter: 2 }) : null) });
+  box.see(T0, T0 + D);
+  await box.settle();
+  assert.equal(box.track().problem, null);
+  assert.ok(box.track().loading);
+  assert.equal(box.asked.length, 1, 'it waits');
+  full = false;
+  box.now += 2_000;
+  box.see(T0, T0 + D);
+  await box.settle();
+  assert.equal(box.track().line.between(T0, T0 + D).readings, 86_400);
+  box.history.close();
+});
+
 test('a query says what is wanted, no more', () => {
   const w = { deviceId: 'd1', number: 2, from: 0, to: 0, width: 0, ingested: false, shift: 0, rawMost: 1000 };
   assert.deepEqual(query(w, M, false, 0, 0), {

@@ -88,7 +88,7 @@ export function historyOptions({ looks, css, em, family, utc, live, lonely, size
     scales: { x: { time: true }, y: { range: (_u, min, max) => roomy(min, max) } },
     axes: [
       { ...axis, space: 5.4 * em, size: Math.round(2.9 * em), gap: 6, values: (_u, places, _i, _space, step) => ticks(places, step, zone) },
-      { ...axis, space: 2.4 * em, size: Math.round(LEFT_EM * em), gap: 6, values: (_u, places) => places.map((v) => value(v)) },
+      { ...axis, space: 2.4 * em, size: Math.round(LEFT_EM * em), gap: 6, values: (u, places) => places.map((v) => (filled(u, live()) ? value(v) : '')) },
     ],
     series,
     bands,
@@ -107,6 +107,16 @@ export function historyOptions({ looks, css, em, family, utc, live, lonely, size
       draw: [(u) => limits(u, looks, css('--alarm')), (u) => marks(u, live(), css)],
     },
   };
+}
+
+/**
+ * filled says whether there is anything to measure in what is seen.
+ * @param {uPlot} u
+ * @param {Shown[]} shown
+ */
+function filled(u, shown) {
+  const { min = 0, max = 0 } = u.scales.x;
+  return shown.some((s) => s.line?.between(min, max) || s.before?.between(min, max));
 }
 
 /**

@@ -75,9 +75,12 @@ export class Line {
     const toAfter = after < this.ts.length ? this.at(after) - t : Infinity;
     const toBefore = before >= 0 ? t - this.at(before) : Infinity;
     const least = Math.min(toAfter, toBefore);
-    if (!(least <= this.distance / 2)) return -1;
+    if (least === Infinity || least > this.distance / 2) return -1;
     return toAfter <= toBefore ? after : before; // where two buckets meet, the later one begins
   }
+
+  /** quality answers what the device says of a reading; buckets do not tell. @param {number} i */
+  quality(i) { return this.marks.find((m) => m.ts === this.ts[i])?.quality || 'good'; }
 
   /**
    * between sums up the points of a range; null: there are none.

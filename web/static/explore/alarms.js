@@ -34,7 +34,7 @@ const queue = new Queue(4);
  */
 async function load(devices, from, end, signal) {
   const iso = (/** @type {number} */ ts) => new Date(ts).toISOString();
-  const ask = (/** @type {import('../core/api.js').Query} */ query) => queue.add(() => api.call('/alert-events', { query, signal }), signal).then((a) => a.items);
+  const ask = (/** @type {import('../core/api.js').Query} */ query) => queue.add(() => patient(query, signal), signal).then((a) => a.items);
   const lists = await Promise.all(devices.flatMap((deviceId) => [
     ask({ deviceId, from: iso(from), to: end === Infinity ? undefined : iso(end), limit: MOST }),
     ask({ deviceId, to: iso(from), state: ['firing', 'recovering'], limit: MOST }),
@@ -43,6 +43,22 @@ async function load(devices, from, end, signal) {
   /** @type {AlertEvent[]} */
   const all = lists.flat();
   return all.filter((a) => !a.resolvedAt || Date.parse(a.resolvedAt) > from).sort((a, b) => Date.parse(b.startedAt) - Date.parse(a.startedAt));
+}
+
+/**
+ * patient asks once more when there were too many requests.
+ * @param {import('../core/api.js').Query} query
+ * @param {AbortSignal} signal
+ */
+async function patient(query, signal) {
+  try {
+    return await api.call('/alert-events', { query, signal });
+  } catch (e) {
+    const { status, retryAfter = 1 } = /** @type {import('../core/api.js').Problem} */ (e);
+    if (status !== 429) throw e;
+    await new Promise((done) => setTimeout(done, retryAfter * 1000));
+    return api.call('/alert-events', { query, signal });
+  }
 }
 
 /** Alarms lists them, and keeps spans. */

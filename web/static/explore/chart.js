@@ -113,7 +113,7 @@ function read(p, at) {
   const of = (/** @type {string} */ name) => {
     const line = history.peek()?.track(name)?.line;
     const i = line ? line.near(at) : -1;
-    return line && i >= 0 ? { mid: line.mid[i], low: line.low[i], high: line.high[i], every: line.every } : null;
+    return line && i >= 0 ? { mid: line.mid[i], low: line.low[i], high: line.high[i], every: line.every, quality: line.quality(i) } : null;
   };
   return { now: of(p.key), before: view.peek().compare ? of(before(p.key)) : null };
 }
@@ -124,7 +124,7 @@ function read(p, at) {
  * @param {string} unit
  */
 function words({ now: v, before: b }, unit) {
-  const one = v ? `${value(v.mid)} ${unit}` + (v.every ? ` (${value(v.low)} – ${value(v.high)})` : '') : t('explore.noValue');
+  const one = v ? `${value(v.mid)} ${unit}` + (v.every ? ` (${value(v.low)} – ${value(v.high)})` : v.quality === 'good' ? '' : ` (${v.quality})`) : t('explore.noValue');
   return b ? `${one}, ${t('explore.before')} ${value(b.mid)} ${unit}` : one;
 }
 
@@ -141,6 +141,7 @@ function Legend({ p, at }) {
     <span class="legend ${p.color}"><i class="swatch ${p.dash ? 'dash' : ''}" /><span>${p.name} <small>${p.deviceId}</small></span>
       <b class="num">${v == null ? '–' : value(v)}${v != null && p.unit && '\u202f' + p.unit}</b>
       ${r?.now?.every ? html`<small class="num">${value(r.now.low)} – ${value(r.now.high)}</small>` : ''}
+      ${r?.now && r.now.quality !== 'good' && html`<span class="badge ${r.now.quality}">${r.now.quality}</span>`}
       ${r?.before && html`<small class="num" title=${t('explore.before')}>┄ ${value(r.before.mid)}</small>`}
     </span>`;
 }

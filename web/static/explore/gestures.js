@@ -1,6 +1,6 @@
 // How a chart is moved by mouse, trackpad and fingers.
 import { now } from '../core/clock.js';
-import { hold, range, settle, zoom, zoomOut } from './looking.js';
+import { hold, range, release, settle, zoom, zoomOut } from './looking.js';
 import { bounded, panned, pinched, zoomed } from './motion.js';
 
 const LEAST_PX = 6; // a shorter drag is a click
@@ -72,6 +72,8 @@ export function gestures(u) {
         const [a, b] = [time(g.at), time(e.clientX)];
         zoom(bounded({ from: Math.min(a, b), to: Math.max(a, b) }, now.peek()));
       }
+    } else if (e.type === 'pointercancel') {
+      release(); // the browser scrolls the page instead
     } else if (r && (r.from !== g.range.from || r.to !== g.range.to)) {
       settle(r);
     }

@@ -13,6 +13,8 @@ const OPEN_OLD_MS = 30_000;
 const STALE_MS = 2_000; // a tile that lacks readings is asked for again so often
 const AHEAD_MS = 600_000; // a device's clock may be ahead
 const RETRY_MS = 5_000;
+const PAUSE_MS = 1_000; // when there were too many requests
+const MOST_AHEAD = 12; // of more tracks the neighbours are not fetched before they are seen
 
 /**
  * @typedef {import('./track.js').Want} Want
@@ -38,6 +40,7 @@ export class History {
     /** @type {Map<string, Set<Fetch>>} by track */
     this.fetches = new Map();
     this.timer = 0;
+    this.pausedUntil = 0;
     this.changing = false;
     this.closed = false;
   }
@@ -136,9 +139,12 @@ export class History {
       }
     }
     track.loading = absent && !track.problem;
-    if (!track.problem) {
+    const pause = this.pausedUntil - this.now();
+    if (pause > 0) {
+      this.#later(pause);
+    } else if (!track.problem) {
       for (const run of runs(lacking)) this.#fetch(name, track, plan, run, false);
-      if (!absent) {
+      if (!absent && this.tracks.size <= MOST_AHEAD) {
         for (const i of [plan.last + 1, plan.first - 1]) {
           if (!this.tiles.get(key(i)) && !coming.has(key(i)) && this.#wanted(key(i), plan, i)) this.#fetch(name, track, plan, [i, i], true);
         }
@@ -196,9 +202,13 @@ export class History {
     } catch (e) {
       all.delete(mine);
       if (control.signal.aborted || this.closed || low) return;
-      track.problem = /** @type {Error} */ (e);
       const { status = 0, retryAfter } = /** @type {import('../core/api.js').Problem} */ (e);
-      if (status === 0 || status === 429 || status >= 500) this.#retry((retryAfter || 0) * 1000 || RETRY_MS);
+      if (status === 429) {
+        this.pausedUntil = this.now() + ((retryAfter || 0) * 1000 || PAUSE_MS); // no fault of the port's
+      } else {
+        track.problem = /** @type {Error} */ (e);
+        if (status === 0 || status >= 500) this.#retry((retryAfter || 0) * 1000 || RETRY_MS);
+      }
     }
     if (this.tracks.get(name) === track) this.#follow(name);
   }

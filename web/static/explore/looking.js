@@ -1,6 +1,7 @@
 // What is looked at now: the view of the address, its range, the cursor, and
 // the readings; and how the range is moved.
 import { batch, computed, effect, signal } from '@preact/signals';
+import { Problem } from '../core/api.js';
 import { now } from '../core/clock.js';
 import { live } from '../core/line.js';
 import { query, setQuery } from '../core/route.js';
@@ -53,6 +54,20 @@ export const history = signal(/** @type {History | null} */ (null));
 export const slow = signal(false);
 
 const SLOW_MS = 250;
+const TIMEOUT_MS = 60_000;
+
+/**
+ * ask asks the server, for some time.
+ * @type {import('./history.js').Ask}
+ */
+async function ask(path, q, signal) {
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  try {
+    return await api.call(path, { query: q, signal: AbortSignal.any([signal, timeout]) });
+  } catch (e) {
+    throw timeout.aborted ? new Problem(0, 'The server does not answer.') : e;
+  }
+}
 
 /**
  * look begins; the answered function ends it.
@@ -61,7 +76,7 @@ const SLOW_MS = 250;
 export function look() {
   let timer = 0;
   const h = new History({
-    ask: (path, q, signal) => api.call(path, { query: q, signal }),
+    ask,
     now: () => Date.now() + api.skew,
     onChange: () => {
       version.value++;
@@ -140,6 +155,9 @@ const outer = [];
 
 /** hold shows a range while it is moved by hand. @param {Range} r */
 export function hold(r) { held.value = r; }
+
+/** release gives up what hold began. */
+export function release() { held.value = null; }
 
 /**
  * settle ends what hold began, and keeps the range in the address.
