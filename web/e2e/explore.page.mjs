@@ -111,6 +111,7 @@ await story(async (s) => {
   /** sound is that of the story, with a picture that is wholly light: a canvas follows the system alone. */
   const sound = async (p, name) => {
     await s.sound(p, name);
+    if (!process.env.SHOTS) return;
     await p.evaluate(() => { document.documentElement.dataset.theme = 'auto'; });
     await p.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
     await s.shot(p, name + '-light');
@@ -309,12 +310,13 @@ await story(async (s) => {
     await page.getByRole('combobox').focus();
     await seesText(page.locator('.picker-list'), '24 ports are the most');
     await page.keyboard.press('Escape');
+    await s.shot(page, 'explore-wall');
+    await page.setViewportSize({ width: 1400, height: 900 });
     await sound(page, 'explore-many');
     s.quiet();
   });
 
   await s.step('what cannot be shown is said beside its port', async () => {
-    await page.setViewportSize({ width: 1400, height: 900 });
     await page.goto(server.base + '/explore?ports=d1:1,d1:77,d9:1&from=-24h');
     await seesText(page.locator('.chip.wrong'), 'd1 has no port 77');
     await seesText(page.locator('.chip.wrong'), 'There is no device d9');

@@ -69,15 +69,17 @@ export function historyOptions({ looks, css, em, family, utc, live, lonely, size
   const series = [{}];
   /** @type {uPlot.Band[]} */
   const bands = [];
+  /** gaps takes a pixel at each side too: a steep line beside a gap would show a stub of itself. @type {uPlot.Series.GapsRefiner} */
+  const gaps = (_u, _k, _a, _b, list) => list.map(([a, b]) => [a - devicePixelRatio, b + devicePixelRatio]);
   const filter = (/** @type {any} */ _u, /** @type {number} */ i, /** @type {boolean} */ show) => (show ? null : lonely()[i]);
   for (const look of looks) {
     const color = css('--' + look.color);
     const points = { size: 4, fill: color, width: 0, filter };
-    series.push({ label: look.name, stroke: color, width: 1.3, dash: look.dash ? [7, 3] : undefined, spanGaps: false, points: /** @type {any} */ (points) });
-    const edge = { stroke: 'transparent', width: 0, points: { show: false } };
+    series.push({ label: look.name, stroke: color, width: 1.3, dash: look.dash ? [7, 3] : undefined, spanGaps: false, gaps, points: /** @type {any} */ (points) });
+    const edge = { stroke: 'transparent', width: 0, gaps, points: { show: false } };
     series.push(edge, { ...edge });
     bands.push({ series: [series.length - 1, series.length - 2], fill: css('--' + look.color, 0.2) });
-    series.push({ stroke: css('--' + look.color, 0.7), width: 1.2, dash: [4, 4], spanGaps: false, points: { show: false } });
+    series.push({ stroke: css('--' + look.color, 0.7), width: 1.2, dash: [4, 4], spanGaps: false, gaps, points: { show: false } });
   }
   return {
     ...size,

@@ -94,7 +94,7 @@ export function Alarms() {
     { name: t('explore.began'), className: 'num', cell: (/** @type {AlertEvent} */ a) => moment(Date.parse(a.startedAt)) },
     { name: t('explore.lasted'), className: 'num', cell: (/** @type {AlertEvent} */ a) => (a.resolvedAt ? age(Date.parse(a.resolvedAt) - Date.parse(a.startedAt))
       : html`${age(now.value - Date.parse(a.startedAt))} <${Badge} tone="bad">${a.state}<//>`) },
-    { name: t('explore.message'), className: 'wide', cell: (/** @type {AlertEvent} */ a) => a.message },
+    { name: t('explore.message'), cell: (/** @type {AlertEvent} */ a) => a.message },
   ];
   return html`
     <${Panel} title=${t('explore.alarms')} hint=${t('explore.alarmsCount', { n: seen.length })}>

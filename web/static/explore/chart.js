@@ -4,7 +4,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import { html } from '../parts/html.js';
 import { now } from '../core/clock.js';
-import { age, count, exact, value } from '../core/format.js';
+import { age, count, decimals, exact, value } from '../core/format.js';
 import { to } from '../core/route.js';
 import { dark, zone } from '../core/settings.js';
 import { t } from '../core/words.js';
@@ -13,7 +13,7 @@ import { COLUMNS, columns, historyOptions } from '../chart/history.js';
 import { spans } from './alarms.js';
 import { gestures } from './gestures.js';
 import { lengthName } from './ladder.js';
-import { before, choose, cursor, history, pan, range, settle, slow, version, view } from './looking.js';
+import { before, choose, cursor, history, holding, pan, range, settle, slow, version, view } from './looking.js';
 import { zoomed } from './motion.js';
 
 /** @typedef {import('./ports.js').Chosen} Chosen */
@@ -40,7 +40,7 @@ export function Chart({ ports }) {
     let mine = false; // the cursor is moved by the signal, not by the pointer
     const u = new uPlot(historyOptions({
       looks: ports, css: colors(element), em: parseFloat(style.fontSize), family: style.fontFamily, utc, size: size(),
-      live: () => drawn, lonely: () => made.lonely, onCursor: (at) => { if (!mine) cursor.value = at; },
+      live: () => drawn, lonely: () => made.lonely, onCursor: (at) => { if (!mine && !holding()) cursor.value = at; },
     }), made.data, element);
     plot.current = u;
     const draw = () => {
@@ -113,10 +113,18 @@ function read(p, at) {
   const of = (/** @type {string} */ name) => {
     const line = history.peek()?.track(name)?.line;
     const i = line ? line.near(at) : -1;
-    return line && i >= 0 ? { mid: line.mid[i], low: line.low[i], high: line.high[i], every: line.every, quality: line.quality(i) } : null;
+    return line && i >= 0 ? { mid: line.every ? mean(line.mid[i], line.low[i], line.high[i]) : line.mid[i], low: line.low[i], high: line.high[i], every: line.every, quality: line.quality(i) } : null;
   };
   return { now: of(p.key), before: view.peek().compare ? of(before(p.key)) : null };
 }
+
+/**
+ * mean takes a mean to one digit more than what it is of.
+ * @param {number} v
+ * @param {number} low
+ * @param {number} high
+ */
+function mean(v, low, high) { return Math.abs(v) < 0.01 ? v : Number(v.toFixed(Math.max(3, decimals([low, high]) + 1))); }
 
 /**
  * words tell a read-out to who does not see it.
@@ -135,7 +143,7 @@ function Legend({ p, at }) {
   const r = at === null ? null : read(p, at);
   const line = track?.line;
   const last = line ? line.first(range.value.to) - 1 : -1;
-  const newest = line && last >= 0 && line.at(last) >= range.value.from ? line.mid[last] : null;
+  const newest = line && last >= 0 && line.at(last) >= range.value.from ? mean(line.mid[last], line.low[last], line.high[last]) : null;
   const v = r ? r.now?.mid : newest;
   return html`
     <span class="legend ${p.color}"><i class="swatch ${p.dash ? 'dash' : ''}" /><span>${p.name} <small>${p.deviceId}</small></span>

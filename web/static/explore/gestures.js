@@ -1,6 +1,6 @@
 // How a chart is moved by mouse, trackpad and fingers.
 import { now } from '../core/clock.js';
-import { hold, range, release, settle, zoom, zoomOut } from './looking.js';
+import { cursor, hold, range, release, settle, zoom, zoomOut } from './looking.js';
 import { bounded, panned, pinched, zoomed } from './motion.js';
 
 const LEAST_PX = 6; // a shorter drag is a click
@@ -20,6 +20,7 @@ export function gestures(u) {
   /** @type {{kind: 'select' | 'pan' | 'pinch', range: {from: number, to: number}, places: number[], at: number} | null} */
   let going = null;
   let wheel = 0;
+  let frame = 0;
   const box = () => over.getBoundingClientRect();
   const part = (/** @type {number} */ x) => (x - box().left) / box().width;
   const time = (/** @type {number} */ x) => u.posToVal(Math.max(0, Math.min(box().width, x - box().left)), 'x');
@@ -45,8 +46,11 @@ export function gestures(u) {
       const from = going.at - box().left;
       u.setSelect({ left: Math.min(x, from), width: Math.abs(x - from), top: 0, height: box().height }, false);
     } else {
-      const r = moved();
-      if (r) hold(r);
+      frame ||= requestAnimationFrame(() => {
+        frame = 0;
+        const r = moved();
+        if (r) hold(r);
+      });
     }
   };
 
@@ -64,6 +68,8 @@ export function gestures(u) {
     if (!going || !down.has(e.pointerId)) return;
     const g = going;
     const r = moved();
+    cancelAnimationFrame(frame);
+    frame = 0;
     down.delete(e.pointerId);
     going = null;
     u.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
@@ -76,6 +82,8 @@ export function gestures(u) {
       release(); // the browser scrolls the page instead
     } else if (r && (r.from !== g.range.from || r.to !== g.range.to)) {
       settle(r);
+    } else if (g.kind === 'pan' && e.pointerType !== 'mouse') {
+      cursor.value = time(e.clientX); // a tap reads
     }
     if (down.size) going = { kind: 'pan', range: seen(), places: places(), at: 0 }; // one of two fingers stays
   };
@@ -99,5 +107,8 @@ export function gestures(u) {
   over.addEventListener('pointercancel', end);
   over.addEventListener('wheel', turn, { passive: false });
   over.addEventListener('dblclick', zoomOut);
-  return () => clearTimeout(wheel); // the plot goes with its listeners
+  return () => { // the plot goes with its listeners
+    clearTimeout(wheel);
+    cancelAnimationFrame(frame);
+  };
 }

@@ -156,6 +156,9 @@ const outer = [];
 /** hold shows a range while it is moved by hand. @param {Range} r */
 export function hold(r) { held.value = r; }
 
+/** holding says whether the range is moved by hand now. */
+export const holding = () => held.peek() !== null;
+
 /** release gives up what hold began. */
 export function release() { held.value = null; }
 

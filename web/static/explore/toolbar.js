@@ -35,7 +35,6 @@ export function Toolbar() {
         <button class="quiet" title=${t('explore.zoomOutHint')} onClick=${zoomOut}>${t('explore.zoomOut')}</button>
       </div>
       <${Between} key=${zone.value} from=${from} to=${to} live=${range.value.live} />
-      <span class="hint num">${lengthName(Math.round((to - from) / 1000) * 1000 || to - from)}</span>
       <div class="choices">
         <label class="choice" title=${t('explore.compareHint')}><input type="checkbox" checked=${v.compare} onChange=${(/** @type {Event} */ e) =>
           setQuery({ compare: /** @type {HTMLInputElement} */ (e.target).checked ? 1 : null })} />${t('explore.compare')}</label>
@@ -95,6 +94,7 @@ function Between({ from, to, live }) {
       ${input('from')}<span class="hint" aria-hidden="true">–</span>${input('to')}
       ${live ? html`<span class="badge good">${t('explore.live')}</span>`
         : html`<button class="quiet" title=${t('explore.nowHint')} onClick=${() => settle({ from: now.peek() - (to - from), to: now.peek() }, { push: true })}>${t('explore.now')}</button>`}
+      <span class="hint num">${lengthName(Math.round((to - from) / 1000) * 1000 || to - from)}</span>
       ${fault && html`<span class="problem" role="alert">${fault}</span>`}
     </div>`;
 }
