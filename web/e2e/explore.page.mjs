@@ -141,9 +141,9 @@ await story(async (s) => {
   await s.step('a week is drawn in buckets, whose values are those of the API; a gap is one', async () => {
     await page.getByRole('button', { name: '7 d', exact: true }).click();
     assert.match(page.url(), /ports=d1:1&from=-7d$/);
+    const every = 10 * M;
+    await page.locator(`.history[data-every="${every}"][aria-busy=false]`).waitFor();
     await seesText(chart(page, 'Temperature'), 'mean and range of');
-    const every = await drawn(page, 'Temperature');
-    assert.equal(every, 10 * M);
     const box = await over(page, 'Temperature');
     const [from, to] = await seen(page, 'Temperature');
     const x = (t) => box.x + box.width * (t - from) / (to - from);
@@ -299,7 +299,6 @@ await story(async (s) => {
 
   await s.step('24 ports are drawn at once, by unit', async () => {
     const ports = ['d1:1', 'd1:2', ...Array.from({ length: 22 }, (_, i) => 'd2:' + (i + 1))];
-    await page.setViewportSize({ width: 2560, height: 1300 });
     await page.goto(server.base + `/explore?ports=${ports.join()}&from=${iso(END - D)}&to=${iso(END)}`);
     await drawn(page, 'Temperature');
     await drawn(page, 'Flow 3');
@@ -310,9 +309,13 @@ await story(async (s) => {
     await page.getByRole('combobox').focus();
     await seesText(page.locator('.picker-list'), '24 ports are the most');
     await page.keyboard.press('Escape');
-    await s.shot(page, 'explore-wall');
-    await page.setViewportSize({ width: 1400, height: 900 });
     await sound(page, 'explore-many');
+    if (process.env.SHOTS) {
+      await page.setViewportSize({ width: 2560, height: 1300 });
+      await drawn(page, 'Temperature');
+      await s.shot(page, 'explore-wall');
+      await page.setViewportSize({ width: 1400, height: 900 });
+    }
     s.quiet();
   });
 

@@ -5,7 +5,7 @@ import { html } from '../parts/html.js';
 import { Badge, Panel } from '../parts/page.js';
 import { Table } from '../parts/table.js';
 import { now } from '../core/clock.js';
-import { age, moment } from '../core/format.js';
+import { age, count, moment } from '../core/format.js';
 import { to } from '../core/route.js';
 import { api } from '../core/session.js';
 import { t } from '../core/words.js';
@@ -97,7 +97,7 @@ export function Alarms() {
     { name: t('explore.message'), cell: (/** @type {AlertEvent} */ a) => a.message },
   ];
   return html`
-    <${Panel} title=${t('explore.alarms')} hint=${t('explore.alarmsCount', { n: seen.length })}>
+    <${Panel} title=${t('explore.alarms')} hint=${count(seen.length)}>
       <${Table} label=${t('explore.alarms')} columns=${columns} rows=${all ? seen : seen.slice(0, SHOWN)} rowKey=${(/** @type {AlertEvent} */ a) => a.id}
         href=${(/** @type {AlertEvent} */ a) => to('alarms', a.id)} more=${!all && seen.length > SHOWN ? () => setAll(true) : null} />
     <//>`;

@@ -55,6 +55,7 @@ export const slow = signal(false);
 
 const SLOW_MS = 250;
 const TIMEOUT_MS = 60_000;
+const DRAW_MS = 15; // answers that come together are drawn together
 
 /**
  * ask asks the server, for some time.
@@ -75,27 +76,31 @@ async function ask(path, q, signal) {
  */
 export function look() {
   let timer = 0;
+  let drawing = 0;
   const h = new History({
     ask,
     now: () => Date.now() + api.skew,
-    onChange: () => {
-      version.value++;
-      const waits = [...h.tracks.values()].some((track) => track.loading);
-      if (!waits) {
-        clearTimeout(timer);
-        timer = 0;
-        slow.value = false;
-      } else if (!timer) {
-        timer = setTimeout(() => { slow.value = true; }, SLOW_MS);
-      }
-    },
+    onChange: () => { drawing ||= setTimeout(draw, DRAW_MS); },
   });
+  const draw = () => {
+    drawing = 0;
+    version.value++;
+    const waits = [...h.tracks.values()].some((track) => track.loading);
+    if (!waits) {
+      clearTimeout(timer);
+      timer = 0;
+      slow.value = false;
+    } else if (!timer) {
+      timer = setTimeout(() => { slow.value = true; }, SLOW_MS);
+    }
+  };
   history.value = h;
   const following = computed(() => (range.value.live ? portKeys.value : ''));
   const ends = [effect(see), effect(() => follow(following.value)), effect(measure)];
   return () => {
     for (const end of ends) end();
     clearTimeout(timer);
+    clearTimeout(drawing);
     h.close();
     batch(() => { history.value = null; held.value = null; cursor.value = null; slow.value = false; extent.value = null; });
     outer.length = 0;

@@ -75,7 +75,7 @@ function Between({ from, to, live }) {
     const a = draft.from === undefined ? from : time(draft.from);
     const b = draft.to === undefined ? to : time(draft.to);
     if (Number.isNaN(a) || Number.isNaN(b) || a >= b) {
-      setFault(t(a >= b ? 'explore.upsideDown' : 'explore.noTime'));
+      setFault(a >= b ? t('explore.upsideDown') : t('explore.noTime'));
       return;
     }
     setFault('');
@@ -83,7 +83,7 @@ function Between({ from, to, live }) {
     settle(bounded({ from: a, to: b }, now.peek()), { push: true });
   };
   const input = (/** @type {'from' | 'to'} */ name) => html`
-    <input type="datetime-local" step=${fine ? 1 : 60} name=${name} aria-label=${t('explore.' + name)} value=${texts[name]} aria-invalid=${fault ? 'true' : undefined}
+    <input type="datetime-local" step=${fine ? 1 : 60} name=${name} aria-label=${name === 'from' ? t('explore.from') : t('explore.to')} value=${texts[name]} aria-invalid=${fault ? 'true' : undefined}
       onInput=${(/** @type {Event} */ e) => setDraft({ ...draft, [name]: /** @type {HTMLInputElement} */ (e.target).value })} onBlur=${take}
       onKeyDown=${(/** @type {KeyboardEvent} */ e) => {
         if (e.key === 'Enter') take();

@@ -209,7 +209,7 @@ export default {
     buckets: 'Mittel und Spanne je {every}', readings: { one: '{count} Messwert', other: '{count} Messwerte' }, before: 'davor:', noValue: 'kein Wert', noCursor: 'Es wird keine Zeit abgelesen.',
     empty: 'Kein Messwert in diesem Zeitraum.', showAll: 'Alles zeigen', between: 'zwischen {low} und {high} {unit}',
     keys: 'Pfeiltasten lesen einzelne Werte, mit Umschalt verschieben sie den Zeitraum, Plus und Minus vergrößern und verkleinern.',
-    alarm: 'Alarm', alarms: 'Alarme in diesem Zeitraum', alarmsCount: '{n}', severity: 'Schwere', onPort: 'Port', began: 'Beginn', lasted: 'Dauer', message: 'Meldung',
+    alarm: 'Alarm', alarms: 'Alarme in diesem Zeitraum', severity: 'Schwere', onPort: 'Port', began: 'Beginn', lasted: 'Dauer', message: 'Meldung',
     copyLink: 'Link kopieren', linkCopied: 'Der Link ist kopiert.', linkNotCopied: 'Der Link wurde nicht kopiert; nehmen Sie ihn aus der Adresszeile.', saveHint: 'Alle Messwerte des Zeitraums, jeder für sich',
     emptyTitle: 'Welche Ports?', emptyText: 'Suchen Sie oben nach Gerät, Name eines Ports oder Einheit. Ports gleicher Einheit teilen sich ein Diagramm.',
     tips: 'Ziehen vergrößert, Doppelklick verkleinert; Umschalt und Ziehen, oder ein Rad, das seitwärts dreht, verschiebt den Zeitraum.',

@@ -208,7 +208,7 @@ export default {
     buckets: 'mean and range of {every}', readings: { one: '{count} reading', other: '{count} readings' }, before: 'before:', noValue: 'no value', noCursor: 'No time is read.',
     empty: 'No reading in this range.', showAll: 'Show all there is', between: 'between {low} and {high} {unit}',
     keys: 'Arrow keys read single values, with shift they move the range, plus and minus zoom.',
-    alarm: 'Alarm', alarms: 'Alarms in this range', alarmsCount: '{n}', severity: 'Severity', onPort: 'Port', began: 'Began', lasted: 'Lasted', message: 'Message',
+    alarm: 'Alarm', alarms: 'Alarms in this range', severity: 'Severity', onPort: 'Port', began: 'Began', lasted: 'Lasted', message: 'Message',
     copyLink: 'Copy link', linkCopied: 'The link is copied.', linkNotCopied: 'The link was not copied; take it from the address bar.', saveHint: 'All readings of the range, each by itself',
     emptyTitle: 'Which ports?', emptyText: 'Search above, by device, name of a port, or unit. Ports of the same unit share a chart.',
     tips: 'Drag to zoom, double click to zoom out; shift and drag, or a wheel that turns sideways, moves the range.',
