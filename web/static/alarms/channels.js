@@ -32,7 +32,7 @@ export function Channels() {
   return html`
     <${Page} title=${t('channels.title')} tabs=${tabs()} actions=${may('admin') && html`<a class="button" href="/alarms/channels/new">${t('channels.new')}</a>`}>
       <section class="panel">
-        <div class="filters">
+        <div class="filters alarm-filters">
           <input type="search" aria-label=${t('channels.search')} placeholder=${t('channels.search')} value=${q} onChange=${(/** @type {any} */ e) => setQuery({ q: e.target.value.trim() })} />
           <select aria-label=${t('channels.field.type')} value=${type} onChange=${(/** @type {any} */ e) => setQuery({ type: e.target.value })}>
             <option value="">${t('channels.anyType')}</option>

@@ -15,6 +15,7 @@ import { all } from './nouns.js';
 
 const LEAST_MS = 10 * 60_000; // before and behind
 const FRESH_MS = 15_000;
+const SLACK_MS = 2_000; // of a clock that is behind the readings
 
 /**
  * around answers the time that is shown of an alarm: it, and half as much
@@ -26,7 +27,7 @@ export function around(e, until) {
   const start = Date.parse(e.startedAt);
   const end = e.resolvedAt ? Date.parse(e.resolvedAt) : until;
   const room = Math.max(LEAST_MS, (end - start) / 2);
-  return { start, end, from: Math.floor(start - room), to: Math.ceil(Math.min(until, end + room)) };
+  return { start, end, from: Math.floor(start - room), to: Math.ceil(Math.min(until + SLACK_MS, end + room)) };
 }
 
 /**
@@ -58,7 +59,9 @@ async function ruleAt(e) {
 
 /** @param {{e: AlertEvent}} p */
 export function EventCurve({ e }) {
-  const turn = e.resolvedAt ? 0 : Math.floor(now.value / FRESH_MS); // one that goes on is drawn anew now and then
+  // One that goes on, or has just ended, is drawn anew now and then.
+  const over = !!e.resolvedAt && now.value > Date.parse(e.resolvedAt) + LEAST_MS;
+  const turn = over ? 0 : Math.floor(now.value / FRESH_MS);
   const view = useMemo(() => around(e, now.peek()), [e.id, e.resolvedAt, turn]);
   const asked = useQuery(() => historyOf(e.deviceId, e.portNumber, view.from, view.to), [e.id, view], { keep: true });
   const rule = useQuery(() => ruleAt(e), [e.ruleId, e.ruleRevision]);

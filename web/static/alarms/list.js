@@ -51,7 +51,7 @@ function Row({ e, chosen, onChoose, onAcknowledge }) {
   const write = may('write');
   const open = !e.resolvedAt;
   return html`
-    <li class="alarm ${e.severity} ${open ? 'open' : 'over'}" data-id=${e.id}>
+    <li class="alarm ${e.severity} ${open ? 'open' : 'ended'}" data-id=${e.id}>
       ${write && html`<input type="checkbox" checked=${chosen} disabled=${!open} aria-label=${t('alarms.choose', { what: e.message })}
         onChange=${(/** @type {any} */ ev) => onChoose(e.id, ev.target.checked)} />`}
       <${Severity} of=${e.severity} />

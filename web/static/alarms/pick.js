@@ -8,9 +8,10 @@ const OFFERED = 60;
 
 /**
  * @param {{label: string, name: string, values: string[], options: {value: string, name: string}[], onChange: (v: string[]) => void,
- *   fault?: string, hint?: string, empty?: string}} p empty: what it means when nothing is chosen
+ *   fault?: string, hint?: string, empty?: string, byName?: boolean}} p empty: what it means when nothing is chosen; byName: values are
+ *   ids that say nothing to people
  */
-export function Pick({ label, name, values, options, onChange, fault, hint, empty }) {
+export function Pick({ label, name, values, options, onChange, fault, hint, empty, byName }) {
   const id = useId();
   const [text, setText] = useState('');
   const add = (/** @type {string} */ some) => {
@@ -41,7 +42,7 @@ export function Pick({ label, name, values, options, onChange, fault, hint, empt
       <label for=${id}>${label}</label>
       <div class="pick-box">
         ${values.map((v) => html`
-          <span class="token" key=${v}>${v}${titleOf(v) && html` <small>${titleOf(v)}</small>`}<button type="button" aria-label=${t('alarms.takeAway', { what: v })}
+          <span class="token" key=${v} title=${byName ? v : undefined}>${byName ? titleOf(v) || v : v}${!byName && titleOf(v) && html` <small>${titleOf(v)}</small>`}<button type="button" aria-label=${t('alarms.takeAway', { what: v })}
             onClick=${() => onChange(values.filter((o) => o !== v))}><${Icon} name="close" /></button></span>`)}
         <input id=${id} name=${name} value=${text} list=${id + 'l'} placeholder=${values.length ? '' : empty} autocomplete="off" aria-describedby=${described}
           aria-invalid=${fault ? 'true' : undefined} onInput=${input} onKeyDown=${key} onBlur=${() => text.trim() && add(text)} />

@@ -31,8 +31,8 @@ export function Rules() {
   });
   const columns = [
     { name: t('rules.field.name'), cell: (/** @type {RuleInfo} */ r) => r.name },
-    { name: t('rules.field.condition'), cell: (/** @type {RuleInfo} */ r) => conditionText(r.condition, r.for) },
-    { name: t('rules.watches'), cell: (/** @type {RuleInfo} */ r) => selectionText(r.selection), className: 'wide' },
+    { name: t('rules.field.condition'), cell: (/** @type {RuleInfo} */ r) => conditionText(r.condition, r.for), className: 'wide' },
+    { name: t('rules.watches'), cell: (/** @type {RuleInfo} */ r) => selectionText(r.selection) },
     { name: t('rules.field.severity'), cell: (/** @type {RuleInfo} */ r) => html`<${Severity} of=${r.severity} />` },
     ...(whole.value ? [{ name: t('rules.field.org'), cell: (/** @type {RuleInfo} */ r) => r.orgId }] : []),
     { name: t('rules.changed'), cell: (/** @type {RuleInfo} */ r) => html`<span class="hint">${t('rules.revision', { n: r.revision })}, <${Age} at=${r.updatedAt} suffix /></span>`, className: 'narrow-hides' },
@@ -42,8 +42,8 @@ export function Rules() {
   ];
   return html`
     <${Page} title=${t('rules.title')} tabs=${tabs()} actions=${may('write') && html`<a class="button" href="/alarms/rules/new">${t('rules.new')}</a>`}>
-      <section class="panel">
-        <div class="filters">
+      <section class="panel rules-table">
+        <div class="filters alarm-filters">
           <form role="search" onSubmit=${(/** @type {Event} */ e) => { e.preventDefault(); setQuery({ q: text.trim() }); }}>
             <input type="search" aria-label=${t('rules.search')} placeholder=${t('rules.search')} value=${text}
               onInput=${(/** @type {any} */ e) => setText(e.target.value)} onChange=${(/** @type {any} */ e) => setQuery({ q: e.target.value.trim() })} />

@@ -64,7 +64,7 @@ export function SilenceForm({ preset, onClose, onMade }) {
             options=${orgs.map((o) => ({ value: o.id, name: o.name }))} fault=${faultOf(faults, 'orgId')} />`}
         <${Pick} label=${t('rules.field.devices')} name="deviceIds" values=${d.deviceIds} options=${mine.map((o) => ({ value: o.id, name: o.name || '' }))} empty=${t('rules.allDevices')}
           onChange=${(/** @type {string[]} */ v) => set({ deviceIds: v })} fault=${faultOf(faults, 'deviceIds', 'device')} />
-        <${Pick} label=${t('rules.title')} name="ruleIds" values=${d.ruleIds} options=${(rules.value || []).map((r) => ({ value: r.id, name: r.name }))} empty=${t('alarms.anyRule')}
+        <${Pick} label=${t('rules.title')} name="ruleIds" values=${d.ruleIds} options=${(rules.value || []).map((r) => ({ value: r.id, name: r.name }))} empty=${t('alarms.anyRule')} byName
           onChange=${(/** @type {string[]} */ v) => set({ ruleIds: v })} fault=${faultOf(faults, 'ruleIds')} />
         <div class="form-row">
           <${Field} label=${t('alarms.from')} name="startsAt" type="datetime-local" value=${d.from} onInput=${(/** @type {string} */ from) => set({ from })} fault=${faultOf(faults, 'startsAt')} hint=${t('alarms.fromHint')} />

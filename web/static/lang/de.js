@@ -232,8 +232,8 @@ export default {
     comment: 'Kommentar',
     commentCount: { one: '{n} Kommentar', other: '{n} Kommentare' },
     takenOn: 'übernommen: {who}', flaps: '+{n}', flapsHint: 'So oft begann er erneut.', silenced: 'stumm', escalated: 'eskaliert',
-    recoveringHint: 'Die Bedingung ist vorbei, aber noch nicht lange genug.', worst: 'Schlimmster Wert',
-    worstThen: 'Schlimmster Wert, bei der letzten Änderung', lasts: 'seit {time}', lasted: 'Dauer {time}',
+    recoveringHint: 'Die Bedingung ist vorbei, aber noch nicht lange genug.', worst: 'Schlimmster Wert', worstThen: 'Schlimmster, zuletzt bekannt',
+    lasts: 'seit {time}', lasted: 'Dauer {time}',
     end: {
       cleared: 'Die Messwerte sind wieder gut.', rule: 'Die Regel wurde geändert, abgeschaltet oder gelöscht.',
       device: 'Gerät oder Messstelle gibt es nicht mehr.', schedule: 'Die aktiven Stunden der Regel sind vorbei.',

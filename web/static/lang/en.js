@@ -230,8 +230,8 @@ export default {
     comment: 'Comment',
     commentCount: { one: '{n} comment', other: '{n} comments' },
     takenOn: 'taken on by {who}', flaps: '+{n}', flapsHint: 'So often it began again.', silenced: 'silenced', escalated: 'escalated',
-    recoveringHint: 'The condition is over, but not for long enough.', worst: 'Worst value', worstThen: 'Worst value, as of the last change',
-    lasts: 'for {time}', lasted: 'lasted {time}',
+    recoveringHint: 'The condition is over, but not for long enough.', worst: 'Worst value', worstThen: 'Worst, last known', lasts: 'for {time}',
+    lasted: 'lasted {time}',
     end: {
       cleared: 'The readings are good again.', rule: 'The rule was changed, disabled or deleted.', device: 'The device or its port is gone.',
       schedule: 'The active hours of the rule are over.',
