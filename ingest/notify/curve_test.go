@@ -110,7 +110,7 @@ func TestShort(t *testing.T) {
 		}
 	}
 	n := alarm("ops", "boiler-1", 1, store.CauseFiring, 1_795_000_020_000)
-	if text := d.story(&c, messageOf(n)).short(); text != "WARNING boiler-1 T1: hot 93.5 C 11:07:00 UTC https://box.example.org/#/alarms/"+n.Event.ID {
+	if text := d.story(&c, messageOf(n)).short(); text != "WARNING boiler-1 T1: hot 93.5 C 11:07:00 UTC https://box.example.org/alarms/"+n.Event.ID {
 		t.Error(text)
 	}
 	for text, want := range map[string]bool{

@@ -70,7 +70,7 @@ func TestMail(t *testing.T) {
 	if got.From != (mailAddress{"Plant", "alarms@plant.example"}) || len(got.To) != 2 || got.To[0].Address != "ann@example.org" || got.To[1].Address != "bob@example.org" {
 		t.Errorf("%+v %+v", got.From, got.To)
 	}
-	for _, want := range []string{"T1 of d1 is 93.5 °C, above 80 °C.", "RESOLVED d1 T2: hot", "https://box.example.org/#/alarms/" + hot.Event.ID} {
+	for _, want := range []string{"T1 of d1 is 93.5 °C, above 80 °C.", "RESOLVED d1 T2: hot", "https://box.example.org/alarms/" + hot.Event.ID} {
 		if !strings.Contains(got.Text, want) {
 			t.Errorf("the text lacks %q:\n%s", want, got.Text)
 		}

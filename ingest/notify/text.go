@@ -224,7 +224,7 @@ func (s *story) link(n *store.Notification) string {
 	if s.d.o.BaseURL == "" {
 		return ""
 	}
-	return strings.TrimSuffix(s.d.o.BaseURL, "/") + "/#/alarms/" + n.Event.ID
+	return strings.TrimSuffix(s.d.o.BaseURL, "/") + "/alarms/" + n.Event.ID
 }
 
 // quantity is a value with its unit, of at most six digits.
