@@ -172,6 +172,32 @@ await story(async (s) => {
     s.quiet();
   });
 
+  await s.step('what comes in leaves the place where one reads', async () => {
+    await server.cli(['device', 'add', '--org', 'acme', '--id', 'many', '--secret', secret, '--ports', '60']);
+    const flood = await server.cli(['rule', 'add', '--org', 'acme', '--name', 'flood', '--device', 'many', '--above', '5']);
+    const readings = (from, to) => ({ readings: Array.from({ length: to - from }, (_, i) => ({ port: from + i, value: 9 })) });
+    await server.publish('many', secret, readings(1, 51));
+    await page.goto(server.base + '/alarms?device=many');
+    const mine = rows(page).nth(45);
+    await mine.getByRole('link').focus();
+    const [own, before] = [await mine.getAttribute('data-id'), await mine.evaluate((e) => e.getBoundingClientRect().top)];
+    assert.ok(await page.evaluate(() => scrollY) > 500);
+    await server.publish('many', secret, readings(51, 59));
+    await rows(page).nth(57).waitFor();
+    const now = await page.evaluate(() => {
+      const row = document.activeElement.closest('li');
+      return { id: row.dataset.id, top: row.getBoundingClientRect().top };
+    });
+    assert.equal(now.id, own);
+    assert.ok(Math.abs(now.top - before) < 2, `the row went from ${before} to ${now.top}`);
+    await s.shot(page, 'inbox-many');
+    await server.cli(['rule', 'rm', flood.id]);
+    await seesText(page.locator('.empty'), 'Nothing matches.');
+    await page.getByRole('button', { name: 'Without filters' }).click();
+    await rows(page).first().waitFor();
+    s.quiet();
+  });
+
   await s.step('an alarm is silenced, and the silence is ended', async () => {
     await rows(page).getByRole('link').click();
     await page.getByRole('button', { name: 'Silence', exact: true }).click();
@@ -187,82 +213,4 @@ await story(async (s) => {
     await seesText(page.locator('.empty'), 'Nothing is silenced.');
     s.quiet();
   });
-
-  await s.step('a viewer reads, and sees no button that is refused', async () => {
-    const { link } = await server.cli(['user', 'add', '--email', 'vic@example.org', '--role', 'viewer', '--org', 'acme']);
-    const viewer = await s.open(link, { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, colorScheme: 'light' });
-    await viewer.fill('#password', 'a password of vic');
-    await viewer.fill('#again', 'a password of vic');
-    await viewer.keyboard.press('Enter');
-    await viewer.locator('nav.nav').waitFor();
-    await viewer.goto(server.base + '/alarms?state=all');
-    await rows(viewer).nth(2).waitFor();
-    assert.equal(await viewer.getByRole('button', { name: /Acknowledge:|Silence|Resend/ }).count(), 0);
-    assert.equal(await viewer.getByRole('link', { name: 'Channels' }).count(), 0);
-    assert.equal(await viewer.locator('.alarm-list [type=checkbox]').count(), 0);
-    await fits(viewer);
-    await s.sound(viewer, 'phone-inbox');
-    await viewer.goto(`${server.base}/alarms/${id}`);
-    await seesText(viewer.locator('.talk'), 'the valve was stuck');
-    assert.equal(await viewer.locator('.talk form, .page-head .actions button').count(), 0);
-    await fits(viewer);
-    await s.sound(viewer, 'phone-alarm');
-    await viewer.goto(server.base + '/alarms/rules');
-    await viewer.getByRole('link', { name: 'hot', exact: true }).click();
-    await seesText(viewer.locator('.summary'), 'alarms');
-    assert.ok(await high(viewer).isDisabled());
-    assert.equal(await viewer.getByRole('button', { name: /Save|Delete|Take revision/ }).count(), 0);
-    await fits(viewer);
-    await s.sound(viewer, 'phone-rule');
-    await viewer.goto(server.base + '/alarms/silences');
-    await seesText(viewer.locator('.empty'), 'Nothing is silenced.');
-    await viewer.goto(server.base + '/alarms/sent');
-    await seesText(viewer.locator('.empty'), 'Nothing was sent yet.');
-    await fits(viewer);
-    await viewer.context().close();
-    s.quiet();
-  });
-
-  await s.step('an administrator of another organization sees nothing of it', async () => {
-    const { link } = await server.cli(['user', 'add', '--email', 'oto@example.org', '--role', 'org-admin', '--org', 'other']);
-    const other = await s.open(link, { colorScheme: 'dark' });
-    await other.fill('#password', 'a password of oto');
-    await other.fill('#again', 'a password of oto');
-    await other.keyboard.press('Enter');
-    await other.locator('nav.nav').waitFor();
-    await other.goto(server.base + '/alarms?state=all');
-    await seesText(other.locator('.empty'), 'There was no alarm yet.');
-    await other.goto(server.base + '/alarms/rules');
-    await seesText(other.locator('.table'), 'limits');
-    assert.equal(await other.getByText('hot', { exact: true }).count(), 0);
-    await other.goto(`${server.base}/alarms/${id}`);
-    await other.locator('.problem').waitFor();
-    await other.getByRole('link', { name: 'Rules', exact: true }).click();
-    await other.getByRole('link', { name: 'New rule' }).click();
-    await other.getByLabel('Name', { exact: true }).fill('mine');
-    await high(other).fill('1');
-    await other.getByRole('button', { name: 'Make the rule' }).click();
-    await seesText(other.locator('h1'), 'mine');
-    await other.context().close();
-    s.quiet('404');
-  });
-
-  await s.step('a rule is switched off in the list, and deleted', async () => {
-    await page.goto(server.base + '/alarms/rules');
-    await page.getByRole('switch', { name: /^hot/ }).click();
-    await seesText(page.locator('tr', { hasText: 'hot' }).getByRole('switch'), 'off');
-    await s.sound(page, 'rules');
-    await page.getByRole('link', { name: 'hot', exact: true }).click();
-    await page.getByRole('button', { name: 'Delete' }).click();
-    await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
-    await page.waitForURL(/\/alarms\/rules$/);
-    assert.equal(await page.getByText('hot', { exact: true }).count(), 0);
-    s.quiet();
-  });
 });
-
-/** fits asserts that nothing is wider than the phone. */
-async function fits(page) {
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  assert.ok(wide <= 0, `the page is ${wide} px wider than the phone`);
-}

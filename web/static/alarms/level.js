@@ -1,4 +1,4 @@
-// The handle of a level in a chart: it is drawn, or moved by the arrow keys.
+// The handle of a level in a chart: it is dragged, or moved by the arrow keys.
 import { html } from '../parts/html.js';
 import { value } from '../core/format.js';
 import { t } from '../core/words.js';

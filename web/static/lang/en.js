@@ -324,7 +324,7 @@ export default {
     watchesNone: 'It watches no port: choose others, or give the levels that the ports do not have of their own.',
     past: { start: 'Began', goesOn: 'goes on', label: 'Alarms that it would have raised' },
     portsLeft: { one: '{n} port is left; narrow the selection.', other: '{n} ports are left; narrow the selection.' },
-    leftOut: '{n} more, beyond 500 of a port.', moveHint: '{name}: draw it, or use the arrow keys', history: 'Edits',
+    leftOut: '{n} more, beyond 500 of a port.', moveHint: '{name}: drag it, or use the arrow keys', history: 'Edits',
     edits: { one: '{n} edit', other: '{n} edits' },
     current: 'now', created: 'made', restore: 'Take revision {n} again', restoreHint: 'Its values go into the form; save to make them count.',
   },
