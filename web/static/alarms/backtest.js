@@ -85,6 +85,7 @@ export function Backtest({ rule, draft, onLevel, onPort }) {
         <${Curve} series=${history.value} from=${view.from} to=${view.to} name=${port.name || t('alarms.portNumber', { n: port.number })} unit=${port.unit || ''} shades=${shades}
           levels=${levels} onMove=${onLevel && ((/** @type {string} */ field, /** @type {number} */ v) => onLevel(field, String(v)))} />`}
       ${!list.length && devices.value && html`<p class="hint pad">${t('rules.watchesNone')}</p>`}
+      ${history.problem && html`<p class="problem pad" role="status">${history.problem.message}</p>`}
       ${test.problem && html`<p class="problem pad" role="status">${test.problem}</p>`}
       ${tested && html`<${PastList} tested=${tested} shown=${{ deviceId, number: number ?? -1, unit: port?.unit || '' }} kind=${draft.kind}
         onShow=${(/** @type {string} */ d, /** @type {number} */ n) => setPicked({ deviceId: d, number: n })} />`}

@@ -64,9 +64,9 @@ export function Silences() {
   const columns = [
     { name: t('alarms.why'), cell: (/** @type {Silence} */ s) => html`<b>${s.comment}</b>`, className: 'wide' },
     { name: t('alarms.keepsQuiet'), cell: (/** @type {Silence} */ s) => what(s, name) },
-    { name: t('alarms.from'), cell: (/** @type {Silence} */ s) => html`<span class="num">${moment(Date.parse(s.startsAt))}</span>` },
+    { name: t('alarms.from'), cell: (/** @type {Silence} */ s) => html`<span class="num nowrap">${moment(Date.parse(s.startsAt))}</span>` },
     { name: t('alarms.until'), cell: (/** @type {Silence} */ s) => html`
-      <span class="num">${s.endsAt ? html`${moment(Date.parse(s.endsAt))} <small>${state === 'active' && html`<${Age} at=${s.endsAt} />`}</small>` : t('alarms.untilEnded')}</span>
+      <span class="num nowrap">${s.endsAt ? html`${moment(Date.parse(s.endsAt))} <small>${state === 'active' && html`<${Age} at=${s.endsAt} />`}</small>` : t('alarms.untilEnded')}</span>
       ${s.schedule && html`<br /><${Badge}>${hoursText(s.schedule)}<//>`}` },
     { name: t('alarms.by'), cell: (/** @type {Silence} */ s) => html`<span class="hint">${person(s.createdBy)}</span>`, className: 'narrow-hides' },
     ...(may('write') ? [{ name: t('alarms.do'), cell: (/** @type {Silence} */ s) => html`

@@ -1,6 +1,7 @@
 // Asking what a rule would have done, again with every change of it.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api } from '../core/session.js';
+import { t } from '../core/words.js';
 import { draftOf, newRule, ruleChange } from './draft.js';
 
 /**
@@ -59,6 +60,7 @@ export function useTest(rule, draft, view) {
   useEffect(() => {
     if (!draft.orgId) return undefined;
     const stop = new AbortController();
+    let overtaken = false;
     setState((s) => ({ ...s, busy: true }));
     const run = async () => {
       const giveUp = setTimeout(() => stop.abort(), PATIENCE_MS);
@@ -74,13 +76,14 @@ export function useTest(rule, draft, view) {
           if (!cursor) break;
         }
       } catch (e) {
-        if (!stop.signal.aborted) setState((s) => ({ value: s.value && null, problem: /** @type {Error} */ (e).message, busy: false }));
+        if (!overtaken) setState({ value: null, problem: stop.signal.aborted ? t('rules.tooLong') : /** @type {Error} */ (e).message, busy: false });
       }
       clearTimeout(giveUp);
     };
     const timer = setTimeout(run, first.current ? 0 : PAUSE_MS);
     first.current = false;
     return () => {
+      overtaken = true;
       clearTimeout(timer);
       stop.abort();
     };
