@@ -16,8 +16,12 @@ export function Dialog({ title, onClose, children, wide }) {
   const id = useId();
   useEffect(() => {
     const d = /** @type {HTMLDialogElement} */ (box.current);
+    const before = /** @type {HTMLElement | null} */ (document.activeElement);
     d.showModal();
-    return () => d.close();
+    return () => {
+      d.close();
+      before?.focus(); // by itself it comes back only when the dialog is closed before it is taken out
+    };
   }, []);
   return html`
     <dialog class="dialog ${wide ? 'wide' : ''}" ref=${box} aria-labelledby=${id}

@@ -20,7 +20,7 @@ export function Field({ label, name, value = '', onInput = () => {}, type = 'tex
   const control = useRef(/** @type {any} */ (null));
   useEffect(() => { if (autofocus) control.current?.focus(); }, []);
   const described = [hint && id + 'h', fault && id + 'f'].filter(Boolean).join(' ') || undefined;
-  const common = { id, name, ref: control, 'aria-describedby': described, 'aria-invalid': fault ? 'true' : undefined, ...rest };
+  const common = { id, name, ref: control, 'aria-describedby': described, 'aria-invalid': fault ? 'true' : undefined, autofocus, ...rest };
   const take = (/** @type {Event} */ e) => onInput(/** @type {HTMLInputElement} */ (e.target).value);
   if (type === 'checkbox') {
     return html`
