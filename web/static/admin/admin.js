@@ -35,9 +35,10 @@ export default function Administration() {
   useEffect(() => { if (!at && first) go(to('admin', first), { replace: true }); }, [at, first]);
   const tab = tabs.find((o) => o.at === at);
   const mine = allowed.includes(/** @type {any} */ (tab));
-  const title = mine ? t('admin.tabs.' + at) : t('nav.admin');
+  const name = mine ? t('admin.tabs.' + at) : t('nav.admin');
+  useEffect(() => { document.title = name + ' · tidegate'; }, [name]); // after that of the page, which says less
   return html`
-    <${Page} title=${title} wide=${at === 'ledger'}>
+    <${Page} title=${t('nav.admin')} wide=${at === 'ledger'}>
       <${Tabs} label=${t('nav.admin')} tabs=${allowed.map((o) => ({ href: to('admin', o.at), name: t('admin.tabs.' + o.at) }))} />
       ${!me.value || !at ? html`<p class="hint pad" aria-busy="true">${t('loading')}</p>`
         : !mine ? html`<p class="pad">${t(tab ? 'admin.notYours' : 'notFound.text')}</p>`

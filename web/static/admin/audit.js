@@ -64,8 +64,8 @@ export function AuditTrail() {
  */
 function columns(open, toggle) {
   const at = (/** @type {Entry} */ e) => html`
-    <button class="expand" aria-expanded=${open.has(e.seq)} aria-label=${t('admin.audit.entry', { n: e.seq, action: e.action })} onClick=${() => toggle(e.seq)}>
-      <${Icon} name="next" /> <${Moment} at=${e.at} /></button>`;
+    <button class="expand" aria-expanded=${open.has(e.seq)} onClick=${() => toggle(e.seq)}>
+      <${Icon} name="next" /> <${Moment} at=${e.at} /><span class="unseen"> ${e.action} ${e.seq}</span></button>`;
   return [
     { name: t('admin.audit.at'), cell: at },
     { name: t('admin.audit.actor'), cell: (/** @type {Entry} */ e) => e.actor },

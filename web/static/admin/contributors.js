@@ -48,7 +48,7 @@ export function Contributors({ list }) {
           { name: t('admin.device'), className: 'wide', cell: (/** @type {Row} */ r) => (r.device ? html`<a href=${to('devices', r.device)}>${r.device}</a>` : t('admin.ledger.unregistered')) },
           { name: t('ledger.received'), className: 'num', sort: 'received', cell: (/** @type {Row} */ r) => count(r.received) },
           { name: t('ledger.rejected'), className: 'num', sort: 'rejected', cell: (/** @type {Row} */ r) => (r.rejected ? html`<a href=${lettersOf(r.device)}
-            aria-label=${t('admin.ledger.lettersOfDevice', { n: r.rejected, device: r.device || t('admin.ledger.unregistered') })}>${count(r.rejected)}</a>` : '0') },
+            aria-label=${t('admin.ledger.lettersOfDevice', { n: count(r.rejected), device: r.device || t('admin.ledger.unregistered') })}>${count(r.rejected)}</a>` : '0') },
           { name: t('ledger.duplicate'), className: 'num', sort: 'duplicate', cell: (/** @type {Row} */ r) => count(r.duplicate) },
         ]} />`}
     <//>`;

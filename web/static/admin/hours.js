@@ -46,11 +46,11 @@ export function Hours({ list, device }) {
       ${rows.length === 0 ? html`<${Empty} title=${t('admin.ledger.nothing')} />` : html`
         <${Table} label=${t('admin.ledger.hours')} rows=${rows.slice(0, shown)} rowKey=${(/** @type {Row} */ r) => r.hour}
           more=${rows.length > shown ? () => setShown(shown + 4 * PAGE) : null} columns=${[
-          { name: t('admin.ledger.hour'), cell: (/** @type {Row} */ r) => html`<span class="num">${moment(Date.parse(r.hour))}</span>` },
+          { name: t('admin.ledger.hour'), cell: (/** @type {Row} */ r) => html`<span class="num moment">${moment(Date.parse(r.hour))}</span>` },
           { name: t('admin.ledger.share'), className: 'wide bar-cell', cell: (/** @type {Row} */ r) => html`<${Bar} of=${r} most=${most} />` },
           number('received'), number('stored'), number('duplicate'),
           { name: t('ledger.rejected'), className: 'num', cell: (/** @type {Row} */ r) => (r.rejected ? html`<a href=${lettersOf(r.hour, device)}
-            aria-label=${t('admin.ledger.lettersOf', { n: r.rejected, hour: moment(Date.parse(r.hour)) })}>${count(r.rejected)}</a>` : '0') },
+            aria-label=${t('admin.ledger.lettersOf', { n: count(r.rejected), hour: moment(Date.parse(r.hour)) })}>${count(r.rejected)}</a>` : '0') },
           number('pending'),
         ]} />`}
     <//>`;

@@ -57,12 +57,12 @@ function Equation({ l }) {
   const right = parts.reduce((n, p) => n + l[p], 0);
   const exact = right === l.received;
   return html`
-    <dl class="equation">
+    <div class="equation-box"><dl class="equation">
       <div><dt>${t('ledger.received')}</dt><dd class="num">${count(l.received)}</dd></div>
       ${parts.map((p, i) => html`
         <span key=${p + ' sign'} class="sign" aria-hidden="true">${i ? '+' : '='}</span>
         <div key=${p} class=${p === 'rejected' && l.rejected ? 'warn' : ''}><dt>${t('ledger.' + p)}</dt><dd class="num">${count(l[p])}</dd></div>`)}
-      <p class=${exact ? 'good' : 'bad'}>${exact ? t('admin.ledger.exact') : t('admin.ledger.differs', { n: count(l.received - right) })}</p>
     </dl>
+    <p class=${exact ? 'good' : 'bad'}>${exact ? t('admin.ledger.exact') : t('admin.ledger.differs', { n: count(l.received - right) })}</p></div>
     ${l.shed > 0 && html`<p class="hint pad">${t('admin.ledger.shed', { n: count(l.shed) })}</p>`}`;
 }

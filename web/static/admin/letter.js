@@ -40,6 +40,8 @@ function Found({ l, done }) {
   const [replay, setReplay] = useState(false);
   const others = to('admin', 'deadletters') + `?reason=${l.reason}` + (l.deviceId ? `&device=${part(l.deviceId)}` : '');
   const write = may('write');
+  /** here is what can be mended right here. */
+  const here = !write ? '' : l.reason === 'unknown_port' && l.port ? 'port' : l.reason === 'unknown_device' && l.deviceId ? 'device' : l.reason.startsWith('ts_') ? 'time' : '';
   return html`
     <${Panel} title=${html`<${Badge} tone="bad">${l.reason}<//> ${l.id}`} actions=${write && html`
       <button class="secondary" onClick=${() => setReplay(true)}>${t('admin.letters.replay')}</button>
@@ -49,9 +51,10 @@ function Found({ l, done }) {
         <p>${cause(l.detail)}.</p>
         <p class="hint">${t('admin.reasons.' + l.reason)}</p>
         <h3>${t('admin.letter.fix')}</h3>
-        ${write && l.reason === 'unknown_port' && l.port && html`<${RegisterPort} l=${l} done=${done} />`}
-        ${write && l.reason === 'unknown_device' && html`<${RegisterDevice} l=${l} done=${done} />`}
-        ${write && l.reason.startsWith('ts_') && html`<p><button class="primary" onClick=${() => setReplay(true)}>${t('admin.letter.otherTime')}</button></p>`}
+        ${here === 'port' && html`<${RegisterPort} l=${l} done=${done} />`}
+        ${here === 'device' && html`<${RegisterDevice} l=${l} done=${done} />`}
+        ${here === 'time' && html`<p><button class="primary" onClick=${() => setReplay(true)}>${t('admin.letter.otherTime')}</button></p>`}
+        ${here && html`<p class="hint">${t('admin.letter.orBox')}</p>`}
         <${Fix} detail=${l.detail} />
       </div>
     <//>

@@ -89,7 +89,7 @@ function columns(chosen, pick) {
   };
   return [
     ...(may('write') ? [box] : []),
-    { name: t('admin.letters.received'), cell: (/** @type {Letter} */ r) => html`<a href=${link(r)} aria-label=${t('admin.letters.open', { id: r.id })}><${Age} at=${r.receivedAt} suffix /></a>` },
+    { name: t('admin.letters.received'), cell: (/** @type {Letter} */ r) => html`<a href=${link(r)}><${Age} at=${r.receivedAt} suffix /><span class="unseen"> ${r.id}</span></a>` },
     { name: t('admin.letters.reason'), cell: (/** @type {Letter} */ r) => html`<${Badge} tone="bad">${r.reason}<//>` },
     { name: t('admin.device'), cell: (/** @type {Letter} */ r) => r.deviceId || '–' },
     { name: t('admin.port'), className: 'num', cell: (/** @type {Letter} */ r) => r.port || '–' },

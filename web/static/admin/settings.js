@@ -17,7 +17,7 @@ export function Settings() {
   const like = text.trim().toLowerCase();
   const rows = (q.value?.items || []).filter((s) => (!changed || s.source !== 'default') && `${s.key} ${s.value}`.toLowerCase().includes(like));
   return html`
-    <${Panel} title=${t('admin.settings.title')} hint=${t('admin.settings.hint')}>
+    <${Panel} className="settings" title=${t('admin.settings.title')} hint=${t('admin.settings.hint')}>
       <div class="filters fields">
         <${Field} label=${t('admin.settings.search')} name="setting" type="search" value=${text} onInput=${setText} autocomplete="off" />
         <${Field} label=${t('admin.settings.changed')} name="changed" type="checkbox" value=${changed} onInput=${setChanged} />

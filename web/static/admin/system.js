@@ -34,8 +34,6 @@ function Health() {
         ${list.map((c) => html`
           <li key=${c.name}><${Badge} tone=${tones[c.state]}>${t('admin.health.' + c.state)}<//> <b>${c.name}</b> <span>${c.detail}</span></li>`)}
       </ul>
-      ${(status.value?.warnings || []).length > 0 && html`
-        <div class="stack"><h3>${t('admin.health.warnings')}</h3><ul class="warnings">${status.value?.warnings?.map((w) => html`<li key=${w}>${w}</li>`)}</ul></div>`}
       <p class="hint pad">${t('admin.health.more')} <code>tidegate doctor</code></p>
     <//>`;
 }

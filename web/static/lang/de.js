@@ -387,7 +387,7 @@ export default {
     },
     letters: {
       title: 'Abgewiesene Messwerte', hint: 'Die neuesten zuerst. Nichts ist verloren: Ursache beheben, dann erneut einspielen.',
-      received: 'Empfangen', reason: 'Grund', anyReason: 'jeder Grund', cause: 'Ursache', pick: 'Wahl', pickOne: '{id} wählen', open: '{id} öffnen',
+      received: 'Empfangen', reason: 'Grund', anyReason: 'jeder Grund', cause: 'Ursache', pick: 'Wahl', pickOne: '{id} wählen',
       chosenLabel: 'Was mit abgewiesenen Messwerten geschieht', chosen: '{n} gewählt', shown: 'Alle gezeigten wählen', none: 'Keinen wählen',
       replay: 'Einspielen', replayMatching: 'Alle passenden einspielen', deleteMatching: 'Alle passenden löschen', replayAll: 'Alle einspielen', deleteAll: 'Alle löschen',
       empty: 'Nichts abgewiesen', emptyHint: 'Ein abgewiesener Messwert bleibt hier, mit Ursache und Ausweg.', noMatch: 'Kein abgewiesener Messwert passt dazu.',
@@ -396,7 +396,7 @@ export default {
       back: 'Alle abgewiesenen', gone: '{id} gibt es nicht: eingespielt, gelöscht oder nicht für Sie sichtbar.', settled: 'Dieser abgewiesene Messwert ist erledigt.',
       fix: 'Der Ausweg', about: 'Der Messwert', topic: 'Topic', source: 'Kam über', principal: 'Gesendet von', others: 'Ähnliche', othersLink: 'gleiches Gerät und gleicher Grund',
       payload: 'Nachricht, wie sie kam', text: 'Text', binary: 'binär', kept: 'Zu groß, um ganz aufbewahrt zu werden: die ersten {n} von {of} Bytes.', begin: 'Das ist ihr Anfang.',
-      otherTime: 'Mit anderer Zeit einspielen',
+      otherTime: 'Mit anderer Zeit einspielen', orBox: 'Oder auf der Box:',
     },
     reasons: {
       malformed_json: 'Die Nachricht ist kein JSON. Sie lässt sich erst einspielen, wenn der Absender berichtigt ist.', invalid_utf8: 'Die Nachricht ist kein UTF-8-Text.',
@@ -468,7 +468,7 @@ export default {
       mqttHint: 'Der Benutzername ist die Id des Schlüssels, das Passwort steht hinter dem Punkt.',
     },
     audit: {
-      hint: 'Wer was geändert hat, das Neueste zuerst.', at: 'Wann', actor: 'Wer', action: 'Aktion', noun: 'Art', id: 'Id des Objekts', object: 'Objekt', remote: 'Von', entry: 'Eintrag {n}, {action}',
+      hint: 'Wer was geändert hat, das Neueste zuerst.', at: 'Wann', actor: 'Wer', action: 'Aktion', noun: 'Art', id: 'Id des Objekts', object: 'Objekt', remote: 'Von',
       export: 'Exportieren', verify: 'Kette prüfen', verifyHint: 'Jeder Eintrag trägt den Hash des vorigen: Was geändert oder entfernt wurde, fällt auf.',
       holds: { one: 'Die Kette hält: {count} Eintrag, nichts geändert oder entfernt.', other: 'Die Kette hält: {count} Einträge, nichts geändert oder entfernt.' },
       broken: 'Die Kette ist unterbrochen: {detail}', empty: 'Noch wurde nichts geändert.',
@@ -495,7 +495,7 @@ export default {
     },
     health: {
       title: 'Zustand', ok: 'gut', warning: 'Warnung', failed: 'Fehler', again: 'Erneut ansehen', well: 'Alles ist gut.', trouble: { one: '{n} braucht einen Blick.', other: '{n} brauchen einen Blick.' },
-      warnings: 'Warnungen des Servers', more: 'Die Dateien selbst werden auf der Box geprüft, während der Server steht:',
+      more: 'Die Dateien selbst werden auf der Box geprüft, während der Server steht:',
     },
     facts: {
       title: 'Status', version: 'Version', started: 'Gestartet', process: 'Prozess', pid: '{pid}, Daten in {dir}', http: 'HTTP', mqtt: 'MQTT', tlsOnly: 'nur mit TLS', connections: 'MQTT-Clients',

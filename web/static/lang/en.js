@@ -377,7 +377,7 @@ export default {
     },
     letters: {
       title: 'Dead letters', hint: 'Readings that were rejected, newest first. Nothing is lost: mend the cause, then replay them.',
-      received: 'Received', reason: 'Reason', anyReason: 'any reason', cause: 'Cause', pick: 'Pick', pickOne: 'Pick {id}', open: 'Open {id}',
+      received: 'Received', reason: 'Reason', anyReason: 'any reason', cause: 'Cause', pick: 'Pick', pickOne: 'Pick {id}',
       chosenLabel: 'What to do with dead letters', chosen: '{n} picked', shown: 'Pick all shown', none: 'Pick none',
       replay: 'Replay', replayMatching: 'Replay all that match', deleteMatching: 'Delete all that match', replayAll: 'Replay all', deleteAll: 'Delete all',
       empty: 'No dead letters', emptyHint: 'A reading that is rejected is kept here, with its cause and the way out.', noMatch: 'No dead letter matches.',
@@ -386,7 +386,7 @@ export default {
       back: 'All dead letters', gone: 'There is no dead letter {id}: it was replayed, deleted, or is not yours to see.', settled: 'This dead letter is settled.',
       fix: 'The way out', about: 'The reading', topic: 'Topic', source: 'Came by', principal: 'Sent by', others: 'Others like it', othersLink: 'same device and reason',
       payload: 'Message as it was sent', text: 'text', binary: 'binary', kept: 'Too large to keep whole: the first {n} of its {of} bytes.', begin: 'This is its beginning.',
-      otherTime: 'Replay with another time',
+      otherTime: 'Replay with another time', orBox: 'Or on the box:',
     },
     reasons: {
       malformed_json: 'The message is not JSON. It cannot be replayed before the sender is mended.', invalid_utf8: 'The message is not UTF-8 text.',
@@ -458,7 +458,7 @@ export default {
       mqttHint: 'The user name is the key’s id, the password what follows the dot.',
     },
     audit: {
-      hint: 'Who changed what, newest first.', at: 'When', actor: 'Who', action: 'Action', noun: 'Kind', id: 'Object’s id', object: 'Object', remote: 'From', entry: 'Entry {n}, {action}',
+      hint: 'Who changed what, newest first.', at: 'When', actor: 'Who', action: 'Action', noun: 'Kind', id: 'Object’s id', object: 'Object', remote: 'From',
       export: 'Export', verify: 'Verify the chain', verifyHint: 'Each entry bears the hash of the one before: what was changed or taken out is found.',
       holds: { one: 'The chain holds: {count} entry, none changed or missing.', other: 'The chain holds: {count} entries, none changed or missing.' },
       broken: 'The chain is broken: {detail}', empty: 'Nothing was changed yet.',
@@ -485,7 +485,7 @@ export default {
     },
     health: {
       title: 'Health', ok: 'ok', warning: 'warning', failed: 'failed', again: 'Look again', well: 'All is well.', trouble: { one: '{n} needs a look.', other: '{n} need a look.' },
-      warnings: 'Warnings of the server', more: 'The files themselves are checked on the box while the server is stopped:',
+      more: 'The files themselves are checked on the box while the server is stopped:',
     },
     facts: {
       title: 'Status', version: 'Version', started: 'Started', process: 'Process', pid: '{pid}, data in {dir}', http: 'HTTP', mqtt: 'MQTT', tlsOnly: 'with TLS only', connections: 'MQTT clients',
