@@ -35,8 +35,10 @@ let arrived = false;
 export function Tabs({ tabs, label }) {
   const here = '/' + path.value.map(encodeURIComponent).join('/').replaceAll('%3A', ':');
   const current = tabs.filter((o) => here === o.href || here.startsWith(o.href + '/')).sort((a, b) => b.href.length - a.href.length)[0];
+  const nav = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => { nav.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' }); }, [current?.href]);
   return html`
-    <nav class="tabs" aria-label=${label}>
+    <nav class="tabs" aria-label=${label} ref=${nav}>
       ${tabs.map((o) => html`
         <a key=${o.href} href=${o.href} aria-current=${o === current ? 'page' : undefined}>${o.name}${
           o.count !== undefined && html`<span class="count num">${o.count}</span>`}</a>`)}
