@@ -35,7 +35,7 @@ await story(async (s) => {
 
   await s.step('a dead letter of an unknown port is told with its cause, its message and its way out', async () => {
     await server.publish('d1', secret, { readings: [{ port: 1, value: 20 }, { port: 9, value: 7.25 }] });
-    await page.reload();
+    await page.getByRole('button', { name: 'Show them' }).click();
     await seesText(row('unknown_port'), 'port 9 is not registered on device d1');
     await s.sound(page, 'deadletters');
     await row('unknown_port').getByRole('link').click();

@@ -9,6 +9,9 @@ function halves(detail) { return detail.split(/\s*\bFix: /, 2); }
 /** @param {string} detail what is wrong */
 export function cause(detail) { return halves(detail)[0].replace(/[.;]$/, ''); }
 
+/** @param {string} detail whether it tells what helps */
+export function hasFix(detail) { return halves(detail).length > 1; }
+
 /** @param {{detail: string}} p what helps: a line to copy when it is one, else a sentence */
 export function Fix({ detail }) {
   const fix = (halves(detail)[1] || '').replace(/\.$/, '');

@@ -49,7 +49,7 @@ export function LedgerTab() {
       <${Asking} of=${hours} />
       ${list && html`<${Equation} l=${sum(list)} />`}
     <//>
-    ${list && html`<div class="columns"><${Hours} list=${list} device=${device} /><${Contributors} list=${list} /></div>`}`;
+    ${list && html`<div class="columns ledger-columns"><${Hours} list=${list} device=${device} /><${Contributors} list=${list} /></div>`}`;
 }
 
 /** @param {{l: Ledger}} p received = stored + duplicate + rejected + pending, and whether it is so */

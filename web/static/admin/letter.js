@@ -10,7 +10,7 @@ import { may } from '../core/me.js';
 import { query, to } from '../core/route.js';
 import { api } from '../core/session.js';
 import { t } from '../core/words.js';
-import { cause, Fix } from './fix.js';
+import { cause, Fix, hasFix } from './fix.js';
 import { part } from './nouns.js';
 import { Payload } from './payload.js';
 import { RegisterDevice, RegisterPort } from './register.js';
@@ -50,11 +50,11 @@ function Found({ l, done }) {
         <h3>${t('admin.letters.cause')}</h3>
         <p>${cause(l.detail)}.</p>
         <p class="hint">${t('admin.reasons.' + l.reason)}</p>
-        <h3>${t('admin.letter.fix')}</h3>
+        ${(here || hasFix(l.detail)) && html`<h3>${t('admin.letter.fix')}</h3>`}
         ${here === 'port' && html`<${RegisterPort} l=${l} done=${done} />`}
         ${here === 'device' && html`<${RegisterDevice} l=${l} done=${done} />`}
         ${here === 'time' && html`<p><button class="primary" onClick=${() => setReplay(true)}>${t('admin.letter.otherTime')}</button></p>`}
-        ${here && html`<p class="hint">${t('admin.letter.orBox')}</p>`}
+        ${here && hasFix(l.detail) && html`<p class="hint">${t('admin.letter.orBox')}</p>`}
         <${Fix} detail=${l.detail} />
       </div>
     <//>

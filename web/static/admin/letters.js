@@ -6,6 +6,7 @@ import { Field } from '../parts/field.js';
 import { Badge, Empty, Panel } from '../parts/page.js';
 import { Asking, usePages } from '../parts/query.js';
 import { Table } from '../parts/table.js';
+import { live } from '../core/line.js';
 import { may } from '../core/me.js';
 import { query, setQuery, to } from '../core/route.js';
 import { api } from '../core/session.js';
@@ -27,6 +28,16 @@ function filter() {
   return { reason: query.value.get('reason') || undefined, deviceId: query.value.get('device') || undefined, from, to: until };
 }
 
+/**
+ * matches reports whether what was just rejected is one of those that are listed:
+ * a reading, not a login.
+ * @param {import('../core/live.js').Message} m
+ * @param {{reason?: string, deviceId?: string, to?: string}} f
+ */
+function matches(m, f) {
+  return m.type === 'rejection' && !!m.line?.startsWith('rejected:') && !f.to && (!f.reason || f.reason === m.reason) && (!f.deviceId || f.deviceId === m.deviceId);
+}
+
 export function Letters() {
   const f = filter();
   const key = [f.reason, f.deviceId, rangeOf().key].join('|');
@@ -34,11 +45,20 @@ export function Letters() {
   const [chosen, setChosen] = useState(/** @type {Set<string>} */ (new Set()));
   const [replay, setReplay] = useState(/** @type {object | null} */ (null));
   const [outcome, setOutcome] = useState(/** @type {any} */ (null));
+  const [fresh, setFresh] = useState(false); // others have come since
   useEffect(() => setChosen(new Set()), [key]);
+  useEffect(() => {
+    setFresh(false);
+    return live.subscribe({ kinds: ['rejections'] }, (m) => { if (matches(m, f)) setFresh(true); }, () => {});
+  }, [key]);
+  const reload = () => {
+    setFresh(false);
+    list.reload();
+  };
   const done = (/** @type {any} */ result) => {
     setOutcome(result);
     setChosen(new Set());
-    list.reload();
+    reload();
   };
   const pick = (/** @type {string} */ id, /** @type {boolean} */ on) => {
     const next = new Set(chosen);
@@ -64,6 +84,7 @@ export function Letters() {
           <button class="secondary" onClick=${() => setReplay(matching)}>${t(filtered ? 'admin.letters.replayMatching' : 'admin.letters.replayAll')}</button>
           <button class="secondary" onClick=${() => askDelete(matching, done)}>${t(filtered ? 'admin.letters.deleteMatching' : 'admin.letters.deleteAll')}</button>
         </div>`}
+      ${fresh && html`<p class="fresh" role="status">${t('admin.letters.fresh')} <button class="link" onClick=${reload}>${t('admin.letters.showFresh')}</button></p>`}
       <${Asking} of=${list} />
       ${list.items && (rows.length === 0 ? html`
         <${Empty} title=${t(filtered ? 'admin.letters.noMatch' : 'admin.letters.empty')}>

@@ -27,7 +27,7 @@ function Health() {
   const list = q.value?.items || [];
   const bad = list.filter((c) => c.state !== 'ok').length;
   return html`
-    <${Panel} title=${t('admin.health.title')} busy=${q.loading} hint=${q.value && html`${bad ? t('admin.health.trouble', { n: bad }) : t('admin.health.well')}`}
+    <${Panel} title=${t('admin.health.title')} busy=${q.loading} hint=${q.value && html`<${Badge} tone=${bad ? 'warn' : 'good'}>${bad ? t('admin.health.trouble', { n: bad }) : t('admin.health.well')}<//>`}
       actions=${html`<button class="secondary" disabled=${q.loading} onClick=${q.reload}>${t(q.loading ? 'busy' : 'admin.health.again')}</button>`}>
       <${Asking} of=${q} />
       <ul class="checks">

@@ -380,7 +380,8 @@ export default {
       received: 'Received', reason: 'Reason', anyReason: 'any reason', cause: 'Cause', pick: 'Pick', pickOne: 'Pick {id}',
       chosenLabel: 'What to do with dead letters', chosen: '{n} picked', shown: 'Pick all shown', none: 'Pick none',
       replay: 'Replay', replayMatching: 'Replay all that match', deleteMatching: 'Delete all that match', replayAll: 'Replay all', deleteAll: 'Delete all',
-      empty: 'No dead letters', emptyHint: 'A reading that is rejected is kept here, with its cause and the way out.', noMatch: 'No dead letter matches.',
+      empty: 'No dead letters', fresh: 'Others have come since.', showFresh: 'Show them',
+      emptyHint: 'A reading that is rejected is kept here, with its cause and the way out.', noMatch: 'No dead letter matches.',
     },
     letter: {
       back: 'All dead letters', gone: 'There is no dead letter {id}: it was replayed, deleted, or is not yours to see.', settled: 'This dead letter is settled.',
