@@ -1,15 +1,10 @@
-// The box: its keys, its ledger, what was done, its data, and how it is.
+// The keys of programs, the ledger, and what was done.
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { assert, secret, seesText, story } from './harness.mjs';
 
 const run = promisify(execFile);
 const main = (page) => page.locator('main');
-const phone = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
-const tabs = ['deadletters', 'ledger', 'organizations', 'users', 'keys', 'audit', 'data', 'system'];
 
 await story(async (s) => {
   const server = await s.newServer();
@@ -95,56 +90,6 @@ await story(async (s) => {
     const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Export' }).click()]);
     const { stdout } = await run(server.bin, ['audit', 'verify', '--file', await file.path(), '-o', 'json']);
     assert.equal(JSON.parse(stdout).valid, true, stdout);
-    s.quiet();
-  });
-
-  await s.step('a backup is downloaded and restored into an empty folder', async () => {
-    await page.goto(server.base + '/admin/data');
-    await seesText(main(page), 'tidegate restore');
-    await s.sound(page, 'data');
-    const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download the backup' }).click()]);
-    assert.match(file.suggestedFilename(), /^tidegate-.*\.tar\.zst$/);
-    const folder = await mkdtemp(join(tmpdir(), 'page-restored-'));
-    try {
-      await run(server.bin, ['restore', await file.path(), '--data', folder]);
-      assert.ok((await readdir(folder)).length > 3);
-    } finally {
-      await rm(folder, { recursive: true });
-    }
-    s.quiet();
-  });
-
-  await s.step('retention is previewed, and told when nothing would go', async () => {
-    await page.getByLabel('Months to keep').fill('0');
-    await seesText(main(page), 'From 1 to 1200.');
-    await page.getByLabel('Months to keep').fill('12');
-    await seesText(main(page), 'No month would go.');
-    s.quiet();
-  });
-
-  await s.step('the system says how it is and what it is configured to', async () => {
-    await page.goto(server.base + '/admin/system');
-    await page.locator('.checks li').nth(2).waitFor();
-    await seesText(table('Settings'), 'http.listen');
-    await seesText(table('Settings').locator('tr', { hasText: 'http.listen' }), 'TIDEGATE_HTTP_LISTEN');
-    await seesText(main(page), 'none: connections are not encrypted');
-    await s.sound(page, 'system');
-    await page.getByLabel('Key or value').fill('mqtt.listen');
-    await table('Settings').locator('tr', { hasText: 'http.listen' }).waitFor({ state: 'detached' });
-    const [metrics] = await Promise.all([page.context().waitForEvent('page'), page.getByRole('link', { name: '/metrics' }).click()]);
-    await seesText(metrics.locator('body'), 'tidegate_');
-    s.quiet();
-  });
-
-  await s.step('a phone has all of it', async () => {
-    const small = await s.login(server, { path: '/admin/ledger', ...phone });
-    for (const at of tabs) {
-      await small.goto(`${server.base}/admin/${at}`);
-      await small.locator('main .panel').first().waitFor();
-      await small.locator('main [aria-busy=true]').first().waitFor({ state: 'detached' });
-      assert.ok(await small.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${at} is wider than the phone`);
-      await s.sound(small, at + '-phone');
-    }
     s.quiet();
   });
 });
