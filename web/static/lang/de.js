@@ -84,7 +84,7 @@ export default {
   overview: {
     emptyTitle: 'Noch kein Gerät', emptyText: 'In wenigen Minuten: eine Organisation, ein Gerät und sein erster Messwert.', emptyAsk: 'Geräte legt ein Administrator Ihrer Organisation an. Sie erscheinen hier von selbst.',
     start: 'Erste Schritte', silentYet: '{id} hat noch nichts gesendet.', goOn: 'Weiter zur ersten Nachricht',
-    online: 'online', silent: '{n} still', silentHint: 'Schon gesehen, jetzt nicht per MQTT verbunden. Auch Geräte, die per HTTP senden, zählen hier.', never: '{n} nie gesehen', alarms: 'Offene Alarme', noAlarm: 'Alles ruhig.',
+    online: 'online', silent: '{n} still', silentHint: 'Schon gesehen, aber seit 15 Minuten nichts gehört.', offline: '{n} getrennt', offlineHint: 'Vor Kurzem gehört, jetzt nicht per MQTT verbunden; wer per HTTP sendet, ist es nie.', never: '{n} nie gesehen', alarms: 'Offene Alarme', noAlarm: 'Alles ruhig.',
     critical: '{n} kritisch', warning: { one: '{n} Warnung', other: '{n} Warnungen' }, info: '{n} Info', rate: 'Messwerte',
     log: 'Log', logHint: 'Quittierte, sichere Einträge, die noch nicht im Speicher sind.', drained: 'Nichts wartet.', drain: 'abgebaut in {n} s', draining: 'wird abgebaut', ofBytes: '{used} von {of}',
     disk: 'Platte frei', diskUsed: '{used} belegt', daysLeft: 'noch {n} Tage', daysUnknown: 'Resttage noch unbekannt', perDay: '{bytes} am Tag',

@@ -84,7 +84,7 @@ export default {
   overview: {
     emptyTitle: 'No device yet', emptyText: 'In a few minutes: an organization, a device, and its first reading.', emptyAsk: 'Devices are made by an administrator of your organization. They appear here by themselves.',
     start: 'First steps', silentYet: '{id} has sent nothing yet.', goOn: 'Go on with its first message',
-    online: 'online', silent: '{n} silent', silentHint: 'Seen before, and not connected by MQTT now. Devices that send by HTTP count here, too.', never: '{n} never seen', alarms: 'Open alarms', noAlarm: 'All quiet.',
+    online: 'online', silent: '{n} silent', silentHint: 'Seen before, and not heard of for 15 minutes.', offline: '{n} not connected', offlineHint: 'Heard of lately, and not connected by MQTT now; devices that send by HTTP never are.', never: '{n} never seen', alarms: 'Open alarms', noAlarm: 'All quiet.',
     critical: '{n} critical', warning: { one: '{n} warning', other: '{n} warnings' }, info: '{n} info', rate: 'Readings',
     log: 'Log', logHint: 'Records that are acknowledged and safe, and not yet in the store.', drained: 'Nothing waits.', drain: 'drained in {n} s', draining: 'drains', ofBytes: '{used} of {of}',
     disk: 'Disk free', diskUsed: '{used} used', daysLeft: '{n} days left', daysUnknown: 'days left: not known yet', perDay: '{bytes} a day',

@@ -5,8 +5,8 @@ import { Age } from '../parts/age.js';
 import { now } from '../core/clock.js';
 import { bytes, count, exact, short } from '../core/format.js';
 import { t } from '../core/words.js';
-import { alarms, devices, rate } from '../shell/pulse.js';
-import { box } from './box.js';
+import { alarms, devices } from '../shell/pulse.js';
+import { box, pace } from './box.js';
 import { Trace } from './trace.js';
 
 const DAYS_TIGHT = 30;
@@ -20,7 +20,7 @@ export function Tiles() {
   return html`
     <div class="stats">
       <${Devices} /><${Alarms} />
-      ${(whole || rate.value !== null) && html`<${Rate} />`}
+      ${(whole || pace.value !== null) && html`<${Rate} />`}
       ${whole && html`<${Log} /><${Disk} />`}
       <${Uptime} />
     </div>`;
@@ -36,15 +36,28 @@ function Tile({ name, value, tone = '', href, title, children }) {
     </section>`;
 }
 
-/** numbers counts the devices that may send. */
-const numbers = computed(() => {
-  let all = 0, online = 0, never = 0;
+const SILENT_MS = 15 * 60_000; // as the server has it
+
+/** heard counts the devices that may send, by what was heard of them; it looks at the clock only when devices change. */
+const heard = computed(() => {
+  const counts = { all: 0, online: 0, never: 0, silent: 0 };
   for (const d of devices.value || []) {
     if (d.state !== 'active') continue;
-    all++;
-    if (d.online) online++; else if (!d.lastSeen) never++;
+    counts.all++;
+    if (d.online) counts.online++;
+    else if (!d.lastSeen) counts.never++;
+    else if (Date.parse(d.lastSeen) < now.peek() - SILENT_MS) counts.silent++;
   }
-  return { all, online, never, silent: all - online - never };
+  return counts;
+});
+
+/** numbers are the server's own, if it counts. */
+const numbers = computed(() => {
+  const n = heard.value;
+  const s = box.value?.deviceStates;
+  const { all, online, silent } = s ? { all: s.online + s.offline, online: s.online, silent: s.silent } : n;
+  const never = Math.min(n.never, all - online - silent);
+  return { all, online, silent, never, offline: all - online - silent - never };
 });
 
 function Devices() {
@@ -53,9 +66,10 @@ function Devices() {
   return html`
     <${Tile} name=${t('nav.devices')} href="/devices" value=${html`${count(n.online)}<small> / ${count(n.all)}</small>`}>
       <span>${t('overview.online')}</span>
+      ${n.offline > 0 && html`<span title=${t('overview.offlineHint')}>${t('overview.offline', { n: n.offline })}</span>`}
       ${n.silent > 0 && html`<span class="tone-warn" title=${t('overview.silentHint')}>${t('overview.silent', { n: n.silent })}</span>`}
       ${n.never > 0 && html`<span>${t('overview.never', { n: n.never })}</span>`}
-      <${Share} parts=${[['good', n.online], ['warn', n.silent], ['none', n.never]]} />
+      <${Share} parts=${[['good', n.online], ['calm', n.offline], ['warn', n.silent], ['none', n.never]]} />
     <//>`;
 }
 
@@ -81,7 +95,7 @@ function Alarms() {
 }
 
 function Rate() {
-  const r = rate.value;
+  const r = pace.value;
   return html`
     <${Tile} name=${t('overview.rate')} value=${html`${r === null ? '–' : r < 10 ? r.toFixed(1) : short(r)}<small> /s</small>`}>
       <${Trace} />

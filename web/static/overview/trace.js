@@ -1,7 +1,8 @@
 // How the rate was in the last minutes, as far as this page has seen it.
 import { effect, signal } from '@preact/signals';
 import { html } from '../parts/html.js';
-import { rate, status } from '../shell/pulse.js';
+import { status } from '../shell/pulse.js';
+import { pace } from './box.js';
 
 const MOST = 120; // at one each two seconds: four minutes
 const WIDE = 120;
@@ -14,7 +15,7 @@ effect(() => {
     seen.value = []; // somebody else may log in
     return;
   }
-  const r = rate.peek();
+  const r = pace.peek();
   if (r !== null) seen.value = [...seen.peek(), r].slice(-MOST);
 });
 
