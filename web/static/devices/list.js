@@ -1,6 +1,6 @@
 // The list of devices: a window on it, so that thousands cost no more than
 // what is seen.
-import { computed, signal } from '@preact/signals';
+import { computed, effect, signal } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { html } from '../parts/html.js';
 import { count } from '../core/format.js';
@@ -21,6 +21,13 @@ const rowPx = computed(() => (narrow.value ? 62 : 38));
 
 /** cursor is the row that the arrow keys are on. */
 const cursor = signal(0);
+
+/** chosen moves when other devices are listed, or in another order; the cursor then begins anew. */
+const chosen = computed(() => JSON.stringify([criteria.value, sort.value, descending.value]));
+effect(() => {
+  void chosen.value;
+  cursor.value = 0;
+});
 
 /** @param {KeyboardEvent} e */
 function keyed(e) {
@@ -60,11 +67,9 @@ export function List() {
       cancelAnimationFrame(looking.current);
     };
   }, []);
-  const chosen = JSON.stringify([criteria.value, sort.value, descending.value]);
   useEffect(() => {
-    cursor.value = 0;
     if (box.current) box.current.scrollTop = 0;
-  }, [chosen]);
+  }, [chosen.value]);
   const at = Math.min(cursor.value, list.length - 1);
   useEffect(() => {
     const b = box.current;
