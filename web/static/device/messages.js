@@ -93,7 +93,7 @@ function Line({ m }) {
 function Whole({ m }) {
   return html`
     <div class="message">
-      <p class="hint"><code>${m.topic}</code></p>
+      ${m.topic && html`<p class="hint"><code>${m.topic}</code></p>`}
       <pre tabIndex=${0} aria-label=${t('device.messages.payload')}>${m.binary ? t('device.messages.binary') : m.payload}${m.truncated ? '…' : ''}</pre>
       ${m.truncated && html`<p class="hint">${t('device.messages.truncated', { of: bytes(m.bytes) })}</p>`}
       ${(m.readings || []).length > 0 && html`
