@@ -53,6 +53,14 @@ await story(async (s) => {
     for (let i = 0; i < 30; i++) await level.press('PageUp');
     await seesText(page.locator('.summary'), '0 alarms');
     await high(page).fill('80');
+    await seesText(level, '80');
+    const box = await level.boundingBox();
+    await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+    await page.mouse.down();
+    await page.mouse.move(box.x, box.y + box.height / 2 + 60, { steps: 4 });
+    await page.mouse.up();
+    assert.ok(Number(await high(page).inputValue()) < 79, 'it is dragged');
+    await high(page).fill('80');
     await page.getByRole('spinbutton', { name: 'Clear at' }).fill('70');
     s.quiet();
   });
