@@ -16,7 +16,7 @@ func TestDoctorLooksOnceForAll(t *testing.T) {
 		looks := 0
 		d := newDoctor(Options{Now: time.Now, Doctor: func(ctx context.Context) ([]Check, error) {
 			looks++
-			time.Sleep(time.Second) // of the bubble
+			<-time.After(time.Second) // of the bubble
 			return []Check{{"clock", "ok", ""}}, ctx.Err()
 		}})
 		var all sync.WaitGroup
@@ -37,7 +37,7 @@ func TestDoctorLooksOnceForAll(t *testing.T) {
 		if looks != 1 {
 			t.Errorf("ten callers made it look %d times", looks)
 		}
-		time.Sleep(doctorKept)
+		<-time.After(doctorKept)
 		if _, err := d.report(t.Context()); err != nil || looks != 2 {
 			t.Errorf("an old report is answered again: %v, %d looks", err, looks)
 		}

@@ -116,12 +116,12 @@ func rejectedReading(d *Device, it *item, l *store.Letter) live.MessageReading {
 			r.PortNumber = &number
 		}
 	}
-	if it.reason != "" {
+	if it.verdict().reason != "" {
 		return r
 	}
 	raw := it.value
 	r.RawValue = &raw
-	if it.hasTS && it.zoneless == "" {
+	if it.hasTS && it.zoneless() == "" {
 		ts := store.Time(it.ts)
 		r.TS = &ts
 	}

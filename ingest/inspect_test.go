@@ -39,14 +39,14 @@ func TestInspector(t *testing.T) {
 	next := func() (live.Event, live.Message) {
 		t.Helper()
 		got, err := sub.Next(t.Context())
-		if err != nil || len(got.Others) != 1 {
+		if err != nil || len(got.Events) != 1 {
 			t.Fatalf("%+v %v", got, err)
 		}
 		var m live.Message
-		if err := json.Unmarshal(got.Others[0].Body, &m); err != nil {
+		if err := json.Unmarshal(got.Events[0].Body, &m); err != nil {
 			t.Fatal(err)
 		}
-		return got.Others[0], m
+		return got.Events[0].Event, m
 	}
 	at := time.Now().Add(-time.Minute).UTC().Truncate(time.Millisecond)
 	ts := at.Format(store.TimeFormat)
