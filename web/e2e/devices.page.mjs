@@ -55,6 +55,7 @@ await story(async (s) => {
   await s.step('the keys do it all', async () => {
     await page.keyboard.press('Escape');
     await page.waitForURL(/\/devices$/);
+    await page.locator('#search').waitFor();
     await page.keyboard.press('/');
     await page.keyboard.type('d2');
     await page.waitForURL(/\/devices\?q=d2$/);
@@ -64,6 +65,7 @@ await story(async (s) => {
     await seesText(title(page), 'd2');
     await page.keyboard.press('Escape');
     await page.waitForURL(/\/devices$/);
+    await page.locator('#search').waitFor();
     await page.keyboard.press('/');
     await page.keyboard.press('ArrowDown');
     await page.locator('#device-d2.active').waitFor();
