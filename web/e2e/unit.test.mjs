@@ -197,3 +197,31 @@ test('tabs take turns without web locks, also after one that was left in the mid
     put('localStorage', before[1]);
   }
 });
+
+test('a turn that takes long is not taken away', async () => {
+  const before = globalThis.navigator;
+  Object.defineProperty(globalThis, 'navigator', { value: {}, configurable: true, writable: true });
+  mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] });
+  try {
+    const pass = async (ms) => {
+      for (let t = 0; t < ms; t += 50) {
+        mock.timers.tick(50);
+        for (let i = 0; i < 5; i++) await null;
+      }
+    };
+    let finish;
+    const order = [];
+    const first = exclusively('long', () => { order.push('first'); return new Promise((done) => { finish = done; }); });
+    await pass(500);
+    const second = exclusively('long', async () => order.push('second'));
+    await pass(20_000);
+    assert.deepEqual(order, ['first']);
+    finish();
+    await pass(500);
+    await Promise.all([first, second]);
+    assert.deepEqual(order, ['first', 'second']);
+  } finally {
+    mock.timers.reset();
+    Object.defineProperty(globalThis, 'navigator', { value: before, configurable: true, writable: true });
+  }
+});

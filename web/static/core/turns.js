@@ -1,6 +1,7 @@
 // Taking turns among all tabs of this browser.
 
 const LEASE_MS = 5_000; // of a tab that ended in the middle of its turn
+const RENEW_MS = 1_000; // a turn may take longer than a lease
 const LOOK_MS = 50;
 
 /**
@@ -34,9 +35,11 @@ async function leased(name, fn) {
     if (!owner || !(left > 0 && left <= LEASE_MS)) localStorage.setItem(name, `${mine} ${Date.now() + LEASE_MS}`);
     await new Promise((done) => setTimeout(done, LOOK_MS)); // two may have written at once: the last one has it
   }
+  const renewing = setInterval(() => localStorage.setItem(name, `${mine} ${Date.now() + LEASE_MS}`), RENEW_MS);
   try {
     return await fn();
   } finally {
+    clearInterval(renewing);
     if (localStorage.getItem(name)?.startsWith(mine)) localStorage.removeItem(name);
   }
 }
