@@ -179,9 +179,7 @@ func TestMethods(t *testing.T) {
 	}
 }
 
-var (
-	linkPattern = regexp.MustCompile(`(?:href|src)="(/static/[^"]+)"`)
-)
+var linkPattern = regexp.MustCompile(`(?:href|src)="(/static/[^"]+)"`)
 
 // TestEveryImportIsThere follows the imports from app.js, also those of places
 // that are loaded later: each must be a file that is served, and each file must
