@@ -38,6 +38,8 @@ await story(async (s) => {
         await settled(page);
         const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         assert.ok(over <= 0, `${name} is ${over} px wider than ${size.width} px`);
+        const ways = await page.locator('nav.nav a').evaluateAll((all) => all.map((a) => a.getBoundingClientRect()).filter((r) => r.left < 0 || r.right > innerWidth || r.bottom > innerHeight).length);
+        assert.equal(ways, 0, `${name}: ${ways} ways to other places are out of sight at ${size.width} px`);
         if (['overview', 'device', 'alarms', 'explore'].includes(name)) await s.shot(page, `${name}-${size.width < 500 ? 'phone' : 'wall'}`);
       }
       await page.setViewportSize({ width: 1280, height: 800 });

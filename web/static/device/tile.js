@@ -42,7 +42,7 @@ function Value({ w, p }) {
   const high = r && p.high !== undefined && r.calibratedValue > p.high;
   const low = r && p.low !== undefined && r.calibratedValue < p.low;
   return html`
-    <span class="tile-value num ${high || low || alarm ? 'alarm' : ''}" title=${r ? t('device.live.raw', { raw: r.rawValue, at: exact(ts) }) : t('device.live.never')}>${
+    <span class="tile-value num ${high || low || alarm ? 'alarming' : ''}" title=${r ? t('device.live.raw', { raw: r.rawValue, at: exact(ts) }) : t('device.live.never')}>${
       r ? value(r.calibratedValue, w.places(p.number)) : '–'}${p.unit && html`<small> ${p.unit}</small>`}</span>
     <span class="tile-foot num">
       ${r ? html`<${Age} at=${ts} />` : t('device.live.never')}
