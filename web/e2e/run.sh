@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Checks the page, and that of the API's description: types, units, and the whole
-# of it in Chromium against real servers, one story after the other. Node modules
+# of it in Chromium against real servers, story by story. Node modules
 # go to .cache/npm, which git ignores.
 #   TIDEGATE_BIN  the program (built when unset)
 #   CHROMIUM      the browser (default /usr/bin/chromium)
 #   SHOTS         a folder for screenshots (none when unset)
 #   STORIES       names of stories, such as "entry devices" (all when unset)
+#   AT_ONCE       how many stories at a time (2 when unset)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 cache=$PWD/.cache/npm
@@ -21,8 +22,16 @@ if [ -z "${TIDEGATE_BIN:-}" ]; then
   go build -o "$TIDEGATE_BIN" .
 fi
 export TIDEGATE_BIN NODE_MODULES=$cache
-for story in ${STORIES:-$(cd web/e2e && printf '%s\n' *.page.mjs | sed 's/\.page\.mjs$//')}; do
-  began=$SECONDS
-  node "web/e2e/$story.page.mjs"
-  echo "story $story: $((SECONDS - began)) s"
-done
+# Two at a time: a story mostly waits for its own browser.
+told=$(mktemp -d)
+trap 'rm -rf "$told"' EXIT
+export told
+tell() {
+  local began=$SECONDS failed=0
+  node "web/e2e/$1.page.mjs" > "$told/$1" 2>&1 || failed=1
+  cat "$told/$1"
+  echo "story $1: $((SECONDS - began)) s"
+  return $failed
+}
+export -f tell
+printf '%s\n' ${STORIES:-$(cd web/e2e && printf '%s\n' *.page.mjs | sed 's/\.page\.mjs$//')} | xargs -P "${AT_ONCE:-2}" -I{} bash -c 'tell {}'
