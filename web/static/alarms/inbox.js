@@ -15,6 +15,7 @@ import { matches, states, useInbox } from './follow.js';
 import { severities, tabs } from './frame.js';
 import { AlarmList } from './list.js';
 import { all, useOrganizations } from './nouns.js';
+import { OrgChoice } from './orgchoice.js';
 
 /** @typedef {import('./follow.js').Filter} Filter */
 
@@ -86,11 +87,7 @@ function Filters({ f }) {
         ${f.ruleId && !rules.value?.some((r) => r.id === f.ruleId) && html`<option value=${f.ruleId}>${f.ruleId}</option>`}
         ${(rules.value || []).map((r) => html`<option key=${r.id} value=${r.id}>${r.name}${whole.value && !f.orgId ? ' · ' + r.orgId : ''}</option>`)}
       </select>
-      ${orgs.length > 1 && html`
-        <select aria-label=${t('alarms.orgLabel')} value=${f.orgId} onChange=${set('org')}>
-          <option value="">${t('alarms.anyOrg')}</option>
-          ${orgs.map((o) => html`<option key=${o.id} value=${o.id}>${o.name}</option>`)}
-        </select>`}
+      <${OrgChoice} orgs=${orgs} orgId=${f.orgId} />
     </div>`;
 }
 

@@ -12,6 +12,7 @@ import { api } from '../core/session.js';
 import { t } from '../core/words.js';
 import { Severity, tabs } from './frame.js';
 import { useOrganizations } from './nouns.js';
+import { OrgChoice } from './orgchoice.js';
 import { conditionText, selectionText } from './ruletext.js';
 
 /** @typedef {import('./draft.js').Rule} RuleInfo */
@@ -53,11 +54,7 @@ export function Rules() {
             <option value="true">${t('rules.on')}</option>
             <option value="false">${t('rules.off')}</option>
           </select>
-          ${orgs.length > 1 && html`
-            <select aria-label=${t('alarms.orgLabel')} value=${orgId} onChange=${(/** @type {any} */ e) => setQuery({ org: e.target.value })}>
-              <option value="">${t('alarms.anyOrg')}</option>
-              ${orgs.map((o) => html`<option key=${o.id} value=${o.id}>${o.name}</option>`)}
-            </select>`}
+          <${OrgChoice} orgs=${orgs} orgId=${orgId} />
         </div>
         <${Asking} of=${list} />
         ${list.items && (list.items.length ? html`

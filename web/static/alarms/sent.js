@@ -12,6 +12,7 @@ import { api } from '../core/session.js';
 import { t } from '../core/words.js';
 import { tabs } from './frame.js';
 import { useChannels, useOrganizations } from './nouns.js';
+import { OrgChoice } from './orgchoice.js';
 
 /**
  * @typedef {{id: string, orgId: string, channelId: string, cause: string, state: string, eventId: string, event: import('../core/api.js').AlertEvent,
@@ -80,11 +81,7 @@ export function Sent() {
               ${channelId && !channels.some((c) => c.id === channelId) && html`<option value=${channelId}>${channelId}</option>`}
               ${channels.map((c) => html`<option key=${c.id} value=${c.id}>${c.name}${whole.value ? ' · ' + c.orgId : ''}</option>`)}
             </select>`}
-          ${orgs.length > 1 && html`
-            <select aria-label=${t('alarms.orgLabel')} value=${orgId} onChange=${(/** @type {any} */ e) => setQuery({ org: e.target.value })}>
-              <option value="">${t('alarms.anyOrg')}</option>
-              ${orgs.map((o) => html`<option key=${o.id} value=${o.id}>${o.name}</option>`)}
-            </select>`}
+          <${OrgChoice} orgs=${orgs} orgId=${orgId} />
         </div>
         <${Asking} of=${list} />
         ${list.items && (list.items.length ? html`<${NotificationTable} rows=${list.items} more=${list.more} loading=${list.loading} onChange=${list.reload} />`

@@ -4,6 +4,7 @@ import uPlot from 'uplot';
 import { value } from '../core/format.js';
 import { ticks, zoned } from './axis.js';
 import { align } from './series.js';
+import { limits } from './limits.js';
 
 /**
  * @typedef {import('./line.js').Line} Line
@@ -143,30 +144,6 @@ function roomy(min, max) {
 function nearest(u, line, at) {
   const i = line ? line.near(at) : -1;
   return line && i >= 0 ? u.valToIdx(line.at(i)) : null;
-}
-
-/**
- * limits draws the alarm limits that are in sight.
- * @param {uPlot} u
- * @param {Look[]} looks
- * @param {string} color
- */
-function limits(u, looks, color) {
-  const { min = 0, max = 0 } = u.scales.y;
-  const { ctx } = u;
-  ctx.save();
-  ctx.strokeStyle = color;
-  ctx.lineWidth = devicePixelRatio;
-  ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
-  for (const v of new Set(looks.flatMap((l) => l.limits))) {
-    if (v < min || v > max) continue;
-    const y = Math.round(u.valToPos(v, 'y', true));
-    ctx.beginPath();
-    ctx.moveTo(u.bbox.left, y);
-    ctx.lineTo(u.bbox.left + u.bbox.width, y);
-    ctx.stroke();
-  }
-  ctx.restore();
 }
 
 /**

@@ -2,6 +2,7 @@
 import uPlot from 'uplot';
 import { clock, value } from '../core/format.js';
 import { colors } from './colors.js';
+import { limits } from './limits.js';
 
 /**
  * colorOf is the class, and the variable, that colours a port.
@@ -87,28 +88,4 @@ function nearest(column, i) {
     if (column[i + step] != null) return i + step;
   }
   return i;
-}
-
-/**
- * limits draws the alarm limits that are in sight.
- * @param {uPlot} u
- * @param {import('../device/charts.js').Drawn[]} ports
- * @param {string} color
- */
-function limits(u, ports, color) {
-  const { min = 0, max = 0 } = u.scales.y;
-  const { ctx } = u;
-  ctx.save();
-  ctx.strokeStyle = color;
-  ctx.lineWidth = devicePixelRatio;
-  ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
-  for (const v of new Set(ports.flatMap((p) => p.limits))) {
-    if (v < min || v > max) continue;
-    const y = Math.round(u.valToPos(v, 'y', true));
-    ctx.beginPath();
-    ctx.moveTo(u.bbox.left, y);
-    ctx.lineTo(u.bbox.left + u.bbox.width, y);
-    ctx.stroke();
-  }
-  ctx.restore();
 }
