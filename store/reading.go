@@ -87,3 +87,12 @@ type Reading struct {
 	Flags           []string `json:"flags"`
 	IngestTS        Time     `json:"ingestTs"`
 }
+
+// ReadingWriter writes readings as one file of some format.
+type ReadingWriter interface {
+	// Write adds readings, and keeps none of them. After an error the file is of
+	// no use.
+	Write(readings []Reading) error
+	// Close ends the file: without it, what was written is not one.
+	Close() error
+}
