@@ -51,6 +51,7 @@ var owners = map[string][]string{
 	"go.etcd.io/bbolt":         {"tidegate/ingest/buffer", "tidegate/store/embedded", "tidegate/store/mongo", "tidegate/cli/gateway"},
 	"go.mongodb.org/":          {"tidegate/store/mongo", "tidegate/store/mongo/mongod", "tidegate/store/mongo/mongotest", "tidegate/cli/bench"},
 	"nhooyr.io/websocket":      {"tidegate/api", "tidegate/api/client"},
+	"github.com/parquet-go/":   {"tidegate/store/archive"},
 	"github.com/labstack/":     {"tidegate/api", "tidegate/cli/gateway"},
 	"github.com/danielgtaylor": {"tidegate/api"},
 	"github.com/spf13/":        {"tidegate/cli"},
