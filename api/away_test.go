@@ -97,6 +97,7 @@ func TestDatabaseAway(t *testing.T) {
 		{"GET", "/api/v1/readings?deviceId=d1&every=1h", "", ""},
 		{"GET", "/api/v1/readings/latest", "", ""},
 		{"GET", "/api/v1/exports/readings.csv", "", ""},
+		{"GET", "/api/v1/exports/readings.parquet", "", ""},
 		{"POST", "/api/v1/imports/readings", "text/csv", "ts,device,port,value\n1,d1,1,1\n"},
 		{"POST", "/api/v1/organizations", js, `{"id":"new","name":"New"}`},
 		{"PATCH", "/api/v1/organizations/acme", js, `{"name":"New"}`},

@@ -23,6 +23,7 @@ import (
 	"tidegate/ingest/buffer"
 	"tidegate/ingest/live"
 	"tidegate/store"
+	"tidegate/store/archive"
 	"tidegate/store/embedded"
 )
 
@@ -117,8 +118,9 @@ func newBox(t testing.TB, change ...func(*Options)) *box {
 	o := Options{
 		Admin: admin, Readings: series, Letters: state, Lifecycles: state, Pipeline: flow, Live: b.hub,
 		Keys: Keys{Current: []byte("a key of the test that is long")}, Version: "test", Logger: log, Registerer: reg,
-		Sender: newTestSender(t, netip.MustParsePrefix("127.0.0.0/8")),
-		Page:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the page") }),
+		Parquet: archive.Parquet,
+		Sender:  newTestSender(t, netip.MustParsePrefix("127.0.0.0/8")),
+		Page:    http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the page") }),
 	}
 	o.livePosition = time.Hour // a test that is slow must not hear of it
 	b.withAlarms(&o)

@@ -61,6 +61,8 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 		{"GET", "/api/v1/devices", "", []string{"Authorization", token}, 200, "application/json", never, none},
 		{"GET", "/api/v1/devices", "", []string{"Authorization", token, "Accept-Encoding", "gzip"}, 200, "application/json", never, none},
 		{"GET", "/api/v1/exports/readings.csv", "", []string{"Authorization", token}, 200, "text/csv; charset=utf-8", never, none},
+		{"GET", "/api/v1/exports/readings.parquet", "", []string{"Authorization", token}, 200, "application/vnd.apache.parquet", never, none},
+		{"HEAD", "/api/v1/exports/readings.parquet", "", []string{"Authorization", token}, 200, "application/vnd.apache.parquet", never, none},
 		{"GET", "/api/v1/readings", "", []string{"Authorization", token}, 200, "application/json", never, none},
 		{"GET", "/api/v1/backup", "", []string{"Authorization", token}, 200, "application/octet-stream", never, none},
 		{"POST", "/api/v1/imports/readings", "ts,device,port,value\n", []string{"Authorization", token}, 200, "application/x-ndjson", never, none},

@@ -29,6 +29,15 @@ func (e *readingEncoder) calibrated(p *ingest.Port, s *store.Sample) float64 {
 	return p.CalibrationAt(s.TS).Apply(s.Raw)
 }
 
+// reading answers a row as the outside sees it.
+func (e *readingEncoder) reading(series int, s *store.Sample) store.Reading {
+	p := e.sel.ports[series]
+	return store.Reading{
+		TS: store.Time(s.TS), DeviceID: p.DeviceID, PortNumber: p.Number, RawValue: s.Raw, CalibratedValue: e.calibrated(p, s),
+		Quality: s.Quality.String(), Flags: s.Flags.Names(), IngestTS: store.Time(s.IngestTS),
+	}
+}
+
 // appendJSON appends a row as store.Reading is encoded. A calibrated value
 // that left the range of numbers is null.
 func (e *readingEncoder) appendJSON(b []byte, series int, s *store.Sample) []byte {

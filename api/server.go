@@ -68,6 +68,8 @@ type Options struct {
 	Backup    func(context.Context, io.Writer) error
 	Retention Retention
 	Sender    ChannelSender // nil: nothing is sent
+	// Parquet begins a file of readings; nil: 503.
+	Parquet func(io.Writer) store.ReadingWriter
 	// Ready says why the server is not ready; nil: it always is.
 	Ready func() error
 

@@ -83,8 +83,18 @@ func (c *Client) LatestReadings(ctx context.Context, q ReadingQuery) (List[store
 // ts,device,port,rawValue,calibratedValue,quality,ingestTs into w and answers
 // the bytes written. Page is ignored.
 func (c *Client) ExportReadings(ctx context.Context, q ReadingQuery, w io.Writer) (int64, error) {
+	return c.export(ctx, "/exports/readings.csv", q, w)
+}
+
+// ExportParquet streams readings as a Parquet file into w and answers the bytes
+// written. After an error these are no file. Page is ignored.
+func (c *Client) ExportParquet(ctx context.Context, q ReadingQuery, w io.Writer) (int64, error) {
+	return c.export(ctx, "/exports/readings.parquet", q, w)
+}
+
+func (c *Client) export(ctx context.Context, path string, q ReadingQuery, w io.Writer) (int64, error) {
 	q.Page = Page{}
-	n, err := c.copyTo(ctx, w, request{method: http.MethodGet, path: "/exports/readings.csv", query: q.values()})
+	n, err := c.copyTo(ctx, w, request{method: http.MethodGet, path: path, query: q.values()})
 	if err != nil {
 		return n, fmt.Errorf("export readings: %w", err)
 	}

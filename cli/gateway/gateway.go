@@ -37,6 +37,7 @@ import (
 	"tidegate/ingest/live"
 	"tidegate/ingest/notify"
 	"tidegate/store"
+	"tidegate/store/archive"
 	"tidegate/store/embedded"
 	"tidegate/store/mongo"
 	"tidegate/web"
@@ -259,7 +260,8 @@ func (g *gateway) build(ctx context.Context) error {
 		CORSOrigins: c.HTTP.CORSOrigins.All(), RateLimit: c.HTTP.RateLimit, RateLimitAddress: c.HTTP.RateLimitAddress,
 		LiveConnections: c.HTTP.LiveConnections, LiveConnectionsUser: c.HTTP.LiveConnectionsUser,
 		Presence: g.seen.get, Pulse: g.flow.Pulse, Lifecycles: g.files.state, Status: g.status, Doctor: g.doctor, Settings: g.settings, Backup: g.backup, Retention: g, Sender: sender{g.notify},
-		Alarms: alarmRecords{g.files.alerts, g.alarms}, Episodes: g.alarms, Resender: g.notify, Ready: g.ready,
+		Parquet: archive.Parquet,
+		Alarms:  alarmRecords{g.files.alerts, g.alarms}, Episodes: g.alarms, Resender: g.notify, Ready: g.ready,
 		Metrics: promhttp.HandlerFor(g.reg, promhttp.HandlerOpts{}), Page: web.Handler(),
 		Logger: g.log, Registerer: g.reg,
 	})
