@@ -199,19 +199,29 @@ func (p *program) readingsLatest() *cobra.Command {
 
 func (p *program) readingsExport() *cobra.Command {
 	var f readingFlags
-	c := verb("export", "Write readings as CSV to standard output, whatever -o says", func(ctx context.Context, _ []string) error {
+	format := ""
+	c := verb("export", "Write readings as CSV or Parquet to standard output, whatever -o says", func(ctx context.Context, _ []string) error {
+		if format != "csv" && format != "parquet" {
+			return usage("--format %s: use csv or parquet", format)
+		}
 		q, cl, err := p.whatOf(&f)
 		if err != nil {
 			return err
 		}
+		write := cl.ExportReadings
+		if format == "parquet" {
+			write = cl.ExportParquet
+		}
 		g := p.newProgress(0)
 		defer g.done()
 		w := &meter{w: p.Stdout, told: func(n int64) { g.set(n, config.FormatSize(n>>20<<20)+" exported") }}
-		_, err = cl.ExportReadings(ctx, q, w)
+		_, err = write(ctx, q, w)
 		return err
 	})
-	c.Long = c.Short + ".\n\nHeader: ts,device,port,rawValue,calibratedValue,quality,ingestTs. Times are UTC."
-	c.Example = "  tidegate readings export --from 2025-09-01T00:00:00Z --to 2025-10-01T00:00:00Z | gzip > september.csv.gz"
+	c.Long = c.Short + ".\n\nHeader of CSV: ts,device,port,rawValue,calibratedValue,quality,ingestTs. Parquet has flags too. Times are UTC."
+	c.Example = "  tidegate readings export --from 2025-09-01T00:00:00Z --to 2025-10-01T00:00:00Z | gzip > september.csv.gz\n" +
+		"  tidegate readings export --from -7d --format parquet > week.parquet"
+	c.Flags().StringVar(&format, "format", "csv", "csv or parquet")
 	f.add(c, true)
 	return c
 }
