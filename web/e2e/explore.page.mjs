@@ -294,6 +294,15 @@ await story(async (s) => {
     const want = await (await get('/exports/readings.csv?' + new URLSearchParams({ deviceId: 'd1', portNumber: '1', from: iso(from), to: iso(to) }))).text();
     assert.equal(text, want);
     assert.equal(text.trim().split('\n').length, 3601);
+
+    const columns = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Parquet' }).click();
+    const saved = await columns;
+    assert.match(saved.suggestedFilename(), /^readings-d1-.*Z\.parquet$/);
+    const bytes = await readFile(await saved.path());
+    assert.equal(bytes.subarray(0, 4).toString() + bytes.subarray(-4).toString(), 'PAR1PAR1');
+    const asked = await get('/exports/readings.parquet?' + new URLSearchParams({ deviceId: 'd1', portNumber: '1', from: iso(from), to: iso(to) }));
+    assert.ok(bytes.equals(Buffer.from(await asked.arrayBuffer())), 'it is what the API answers');
     s.quiet();
   });
 
