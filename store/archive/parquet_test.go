@@ -60,7 +60,7 @@ func writeParquet(t *testing.T, n, piece int) []byte {
 // TestParquetReadsBack compares each number by its bits.
 func TestParquetReadsBack(t *testing.T) {
 	for _, c := range []struct{ rows, piece, groups int }{
-		{0, 1, 0}, {1, 1, 1}, {1000, 7, 1}, {groupRows, 5000, 1}, {groupRows + 1, groupRows + 1, 2}, {2*groupRows + 5, 1024, 3},
+		{0, 1, 0}, {1, 1, 1}, {1000, 7, 1}, {groupRows, 5000, 1}, {2*groupRows + 5, groupRows + 9, 3},
 	} {
 		b := writeParquet(t, c.rows, c.piece)
 		file, err := parquet.OpenFile(bytes.NewReader(b), int64(len(b)))
@@ -150,12 +150,12 @@ func (w *failingWriter) Write(p []byte) (int, error) {
 
 // TestParquetErrors: what w says comes back, with the write or at the end.
 func TestParquetErrors(t *testing.T) {
-	whole := len(writeParquet(t, 2*groupRows, 1024))
+	whole := len(writeParquet(t, groupRows+1024, 1024))
 	readings := make([]store.Reading, 1024)
 	for _, left := range []int{0, whole / 3, whole - 1} {
 		f := Parquet(&failingWriter{left})
 		var err error
-		for i := 0; i < 2*groupRows && err == nil; i += len(readings) {
+		for i := 0; i < groupRows+1024 && err == nil; i += len(readings) {
 			for j := range readings {
 				readings[j] = readingAt(i + j)
 			}
