@@ -18,16 +18,24 @@ const plant = [
 
 await story(async (s) => {
   const server = await s.newServer();
-  const event = await furnish(server);
+  const { event, rule } = await furnish(server);
 
   const places = {
-    overview: '/', devices: '/devices', device: '/devices/boiler-1', ports: '/devices/boiler-1/ports', timeline: '/devices/boiler-1/timeline',
+    overview: '/', devices: '/devices', device: '/devices/boiler-1', ports: '/devices/boiler-1/ports', timeline: '/devices/boiler-1/timeline', messages: '/devices/boiler-1/messages',
     ledger: '/devices/boiler-1/ledger', settings: '/devices/boiler-1/settings',
     explore: '/explore?ports=boiler-1:1,boiler-1:2,boiler-2:1,greenhouse-7:1&from=-24h', alarms: '/alarms', alarm: '/alarms/' + event,
-    rules: '/alarms/rules', 'new-rule': '/alarms/rules/new', channels: '/alarms/channels', silences: '/alarms/silences', sent: '/alarms/sent',
+    rules: '/alarms/rules', rule: '/alarms/rules/' + rule, 'new-rule': '/alarms/rules/new', channels: '/alarms/channels', 'new-channel': '/alarms/channels/new', silences: '/alarms/silences', sent: '/alarms/sent',
     'dead-letters': '/admin/deadletters', organizations: '/admin/organizations', users: '/admin/users', keys: '/admin/keys', audit: '/admin/audit',
-    'whole-ledger': '/admin/ledger', data: '/admin/data', system: '/admin/system', account: '/me',
+    'whole-ledger': '/admin/ledger', data: '/admin/data', system: '/admin/system', account: '/me', 'first-steps': '/welcome',
   };
+  await s.step('login: readable and usable, in both themes', async () => {
+    const stranger = await s.open(server.base, { viewport: { width: 1280, height: 800 } });
+    await stranger.locator('#email').waitFor();
+    await s.sound(stranger, 'login');
+    await stranger.context().close();
+    s.quiet();
+  });
+
   const page = await s.login(server, { viewport: { width: 1280, height: 800 } });
   for (const [name, path] of Object.entries(places)) {
     await s.step(`${name}: readable and usable, in both themes, on a phone and a wall`, async () => {
@@ -67,7 +75,7 @@ async function settled(page) {
   await drawn(page);
 }
 
-/** furnish gives the server its plant, two days of readings, and an alarm; it answers the alarm's id. */
+/** furnish gives the server its plant, two days of readings, and an alarm; it answers the ids of an alarm and its rule. */
 async function furnish(server) {
   await server.cli(['org', 'add', '--id', 'acme', '--name', 'Acme Works']);
   const now = Date.now();
@@ -101,7 +109,7 @@ async function furnish(server) {
   for (;;) {
     const { items } = await server.cli(['events', 'ls', '--state', 'firing']);
     const hot = items.find((e) => e.deviceId === 'boiler-1');
-    if (hot && items.length === 2) return hot.id;
+    if (hot && items.length === 2) return { event: hot.id, rule: hot.ruleId };
     assert.ok(Date.now() < deadline, 'no alarm');
     await new Promise((done) => setTimeout(done, 100));
   }

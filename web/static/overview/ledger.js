@@ -11,7 +11,7 @@ import { box } from './box.js';
 import { Share } from './tiles.js';
 
 const HOUR_MS = 3_600_000;
-const EVERY_MS = 15_000;
+const EVERY_MS = 5_000;
 
 /** @typedef {import('../core/api.js').Ledger} Ledger */
 
