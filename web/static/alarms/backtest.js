@@ -102,6 +102,6 @@ function Summary({ test }) {
     <span class="summary" role="status">
       ${of(v)}
       ${v.before && html`<span class="before"><i class="swatch-before" />${t('rules.before')} ${of(v.before)}</span>`}
-      <span class="hint num">${t('rules.looked', { ports: count(v.ports), readings: count(v.readings) })}</span>
+      <span class="hint num">${t('rules.looked', { n: v.ports, ports: count(v.ports), readings: count(v.readings) })}</span>
     </span>`;
 }

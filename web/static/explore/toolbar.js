@@ -29,7 +29,7 @@ export function Toolbar() {
       <div class="segments" role="group" aria-label=${t('explore.range')}>
         ${PRESETS.map((p) => html`<button key=${p.from} aria-pressed=${named(p)} onClick=${() => choose(p.from, null)}>${t('explore.preset.' + p.name)}</button>`)}
       </div>
-      <div class="steps" role="group" aria-label=${t('explore.moveRange')}>
+      <div class="range-steps" role="group" aria-label=${t('explore.moveRange')}>
         <button class="quiet" aria-label=${t('explore.earlier')} title=${t('explore.earlier')} onClick=${() => pan(-0.5)}><${Icon} name="back" /></button>
         <button class="quiet" aria-label=${t('explore.later')} title=${t('explore.later')} onClick=${() => pan(0.5)}><${Icon} name="next" /></button>
         <button class="quiet" title=${t('explore.zoomOutHint')} onClick=${zoomOut}>${t('explore.zoomOut')}</button>

@@ -326,7 +326,7 @@ export default {
     labelsHint: 'Eines je Zeile, wie site=nord.', backtest: 'Was sie getan hätte', range: 'Zeitraum',
     ranges: { '24h': '24 h', '7d': '7 T', '30d': '30 T' },
     episodes: { one: '{n} Alarm', other: '{n} Alarme' },
-    before: 'wie sie ist:', looked: '{readings} Messwerte von {ports} Messstellen',
+    before: 'wie sie ist:', looked: { one: '{readings} Messwerte einer Messstelle', other: '{readings} Messwerte von {ports} Messstellen' },
     watchesNone: 'Sie beobachtet keine Messstelle: wählen Sie andere, oder geben Sie Schwellen an, wo Messstellen keine eigenen haben.',
     past: { start: 'Begann', goesOn: 'dauert an', label: 'Alarme, die sie ausgelöst hätte' },
     portsLeft: { one: '{n} Messstelle fehlt noch; wählen Sie enger.', other: '{n} Messstellen fehlen noch; wählen Sie enger.' },

@@ -320,7 +320,7 @@ export default {
     labelsHint: 'One a line, such as site=north.', backtest: 'What it would have done', range: 'Range',
     ranges: { '24h': '24 h', '7d': '7 d', '30d': '30 d' },
     episodes: { one: '{n} alarm', other: '{n} alarms' },
-    before: 'as it is:', looked: '{readings} readings of {ports} ports',
+    before: 'as it is:', looked: { one: '{readings} readings of one port', other: '{readings} readings of {ports} ports' },
     watchesNone: 'It watches no port: choose others, or give the levels that the ports do not have of their own.',
     past: { start: 'Began', goesOn: 'goes on', label: 'Alarms that it would have raised' },
     portsLeft: { one: '{n} port is left; narrow the selection.', other: '{n} ports are left; narrow the selection.' },
