@@ -55,6 +55,31 @@ await story(async (s) => {
     });
   }
 
+  await s.step('the keys lead everywhere, and are listed; nothing moves for who wants it still', async () => {
+    await arrive(page, server.base + '/');
+    for (const [key, place] of [['d', '/devices'], ['e', '/explore'], ['a', '/alarms'], ['m', '/admin'], ['o', '/']]) {
+      await page.keyboard.press('g');
+      await page.keyboard.press(key);
+      await page.waitForURL((url) => url.pathname === place || url.pathname.startsWith(place + '/') && place !== '/');
+    }
+    await page.keyboard.press('?');
+    await seesText(page.getByRole('dialog'), 'This list');
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await page.reload();
+    await page.locator('nav.nav').waitFor();
+    await page.keyboard.press('Tab');
+    assert.equal(await page.evaluate(() => document.activeElement?.className), 'skip', 'the first stop leads past the ways');
+    await page.keyboard.press('Enter');
+    assert.equal(await page.evaluate(() => document.activeElement?.id), 'main');
+    const moving = () => page.evaluate(() => document.getAnimations().filter((a) => a.playState === 'running').length);
+    assert.equal(await moving(), 0);
+    await page.emulateMedia({ reducedMotion: 'no-preference' });
+    await page.waitForFunction(() => document.getAnimations().length > 0); // the dot of what is live breathes
+    await page.emulateMedia({ reducedMotion: 'reduce' });
+    s.quiet();
+  });
+
   await s.step('an address that is none says so', async () => {
     await arrive(page, server.base + '/nowhere');
     await seesText(page.locator('h1'), 'Nothing here');
