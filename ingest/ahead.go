@@ -60,7 +60,7 @@ func (p *Pipeline) showAhead(ctx context.Context, reader *buffer.Reader, shown u
 		if err != nil {
 			return shown
 		}
-		watched := p.o.Live != nil && p.o.Live.Active()
+		watched := p.o.Live != nil && p.o.Live.Wants(live.KindReading, "")
 		events = events[:0]
 		for i := range b.Items {
 			p.validOf(b.Items[i].Entry, b.Items[i].Record, d, func(m *Message, port *Port, s store.Sample) {

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"tidegate/ingest/live"
 	"tidegate/store"
 )
 
@@ -9,9 +10,10 @@ import (
 func (w *writer) tell() {
 	p := w.p
 	p.metrics.messages.Add(float64(len(w.msgs)))
-	watched := p.o.Live != nil && p.o.Live.Active()
-	if watched {
-		w.publish()
+	if hub := p.o.Live; hub != nil && hub.Active() {
+		if hub.Wants(live.KindReading, "") {
+			w.publish()
+		}
 		w.inspect()
 	}
 	for i := range w.msgs {

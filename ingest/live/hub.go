@@ -46,13 +46,15 @@ type Hub struct {
 	seq    atomic.Uint64
 	// inspected are the devices whose messages are made; nil: none.
 	inspected atomic.Pointer[map[string]*inspection]
+	reads     atomic.Bool // readings are made
 
-	mu     sync.Mutex // all below; Publish takes it while awake
-	subs   []*Sub
-	recent *recent // nil: asleep
-	keys   keys
-	told   []*Told // of Publish
-	sleep  *time.Timer
+	mu       sync.Mutex // all below; Publish takes it while awake
+	subs     []*Sub
+	recent   *recent     // nil: asleep
+	readings *inspection // nil: none are made
+	keys     keys
+	told     []*Told // of Publish
+	sleep    *time.Timer
 
 	published prometheus.Counter
 	skipped   *prometheus.CounterVec
@@ -130,6 +132,9 @@ func (h *Hub) Publish(events []Event) {
 	seq := h.seq.Load()
 	h.told = h.told[:0]
 	for i := range events {
+		if events[i].Kind == KindReading && h.readings == nil {
+			continue
+		}
 		seq++
 		t := &Told{Event: events[i], Seq: seq}
 		if t.Kind == KindReading {
@@ -180,7 +185,7 @@ func (h *Hub) SubscribeSince(f Filter, since Since, wake chan struct{}) (*Sub, e
 	if since.Stream == h.stream && since.After <= s.Begin {
 		var missed []*Told
 		if missed, s.Resumed = h.recent.since(since.After); s.Resumed {
-			s.Resumed = h.inspectedSince(&s.match, since.After)
+			s.Resumed = h.madeSince(&s.match, since.After)
 		}
 		if s.Resumed {
 			s.Begin = since.After
@@ -211,6 +216,8 @@ func (h *Hub) wakeUp() {
 func (h *Hub) fallAsleep() {
 	h.awake.Store(false)
 	h.recent, h.keys, h.told, h.sleep = nil, nil, nil, nil
+	h.readings = nil
+	h.reads.Store(false)
 	h.inspected.Store(nil)
 }
 

@@ -365,3 +365,57 @@ func BenchmarkPublish(b *testing.B) {
 		})
 	}
 }
+
+// TestResumeOfReadings: readings are kept while a subscription wants any, and a
+// moment longer; pages that want none cost a publisher nothing.
+func TestResumeOfReadings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, err := live.New(live.Options{Linger: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		quiet := subscribe(t, h, live.Filter{Kinds: live.Kinds(0).With(live.KindLifecycle), Access: all.Access})
+		defer quiet.Close()
+		e := []live.Event{reading("d1", 1, 1, 1)}
+		before := h.Seq()
+		h.Publish(e)
+		if h.Wants(live.KindReading, "d1") || h.Seq() != before || !h.Wants(live.KindLifecycle, "d1") {
+			t.Error("readings are made, and nobody wants any")
+		}
+		readings := live.Filter{Kinds: live.Kinds(0).With(live.KindReading), Access: all.Access}
+		if s := since(t, h, readings, h.Stream(), before); s.Resumed {
+			t.Error("resumed over readings that were not kept")
+		} else {
+			s.Close()
+		}
+		s := subscribe(t, h, readings)
+		h.Publish(e)
+		heard := h.Seq()
+		s.Close()
+		<-time.After(59 * time.Second)
+		h.Publish(e)
+		s = since(t, h, readings, h.Stream(), heard)
+		if got := len(s.Take().Events); !s.Resumed || got != 1 {
+			t.Errorf("after 59 s: resumed %v with %d readings", s.Resumed, got)
+		}
+		<-time.After(time.Hour)
+		synctest.Wait()
+		if !h.Wants(live.KindReading, "d1") {
+			t.Error("readings are not made while somebody wants them")
+		}
+		s.Filter(live.Filter{Kinds: live.Kinds(0).With(live.KindLifecycle), Access: all.Access})
+		heard = h.Seq()
+		<-time.After(61 * time.Second)
+		synctest.Wait()
+		if h.Wants(live.KindReading, "d1") {
+			t.Error("readings are made a minute after the last wish")
+		}
+		h.Publish(e)
+		if s := since(t, h, readings, h.Stream(), heard); s.Resumed {
+			t.Error("resumed over a time in which no readings were kept")
+		}
+		if b := quiet.Take(); len(b.Events) != 0 || b.Skipped != 0 {
+			t.Errorf("who wants none hears of readings: %+v", b)
+		}
+	})
+}

@@ -190,6 +190,13 @@ func (s *Sub) Filter(f Filter) {
 	s.hub.inspect()
 }
 
+// reads reports whether readings are wanted.
+func (s *Sub) reads() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.match.Kinds.Has(KindReading)
+}
+
 // inspects answers the devices whose messages are wanted.
 func (s *Sub) inspects() map[string]struct{} {
 	s.mu.Lock()
