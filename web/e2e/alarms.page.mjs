@@ -166,6 +166,7 @@ await story(async (s) => {
     for (const i of [0, 1]) await rows(page).nth(i).getByRole('checkbox').check();
     await page.locator('.chosen').getByRole('button', { name: 'Give back' }).click();
     await page.getByRole('button', { name: /^Open/ }).click();
+    await page.getByRole('button', { name: /^Open/, pressed: true }).waitFor();
     await rows(page).nth(1).waitFor();
     s.quiet();
   });
@@ -176,7 +177,7 @@ await story(async (s) => {
     const number = /Steam (\d)/.exec(await rows(page).nth(0).innerText())[1];
     await server.publish('boiler-1', secret, { readings: [{ port: Number(number), value: 20 }] });
     await page.locator(`.alarm-list > li[data-id="${over}"]`).waitFor({ state: 'detached' });
-    assert.equal(await page.evaluate(() => document.activeElement?.closest('.alarm-list') !== null), true);
+    await page.waitForFunction(() => document.activeElement?.closest('.alarm-list'));
     s.quiet();
   });
 

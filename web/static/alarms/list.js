@@ -1,5 +1,5 @@
 // Alarms, one below the other.
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { html } from '../parts/html.js';
 import { Age } from '../parts/age.js';
 import { Badge } from '../parts/page.js';
@@ -24,7 +24,7 @@ export function AlarmList({ rows, chosen, onAcknowledge, more, loading }) {
     const id = /** @type {HTMLElement} */ (e.target).closest('li')?.dataset.id || '';
     focused.current = { id, at: rows.findIndex((r) => r.id === id) };
   };
-  useEffect(() => {
+  useLayoutEffect(() => { // before anybody sees the row gone
     const { id, at } = focused.current;
     if (!id || rows.some((r) => r.id === id)) return;
     focused.current = { id: '', at: 0 };
