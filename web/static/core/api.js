@@ -13,7 +13,7 @@
  *   shed: number}} Ledger
  * @typedef {{ready: boolean, whole: boolean, version: string, store: string, mqtt: string, connections: number, devices: number,
  *   ledger: Ledger, log: {depth: number, bytes: number, maxBytes: number, etaSeconds?: number},
- *   warnings?: string[]}} Status
+ *   deviceStates: {online: number, offline: number, silent: number}, readingsPerSecond: number, warnings?: string[]}} Status
  * @typedef {{id: string, reason: string, detail: string, orgId: string, deviceId: string, port?: string,
  *   receivedAt: string}} DeadLetter
  * @typedef {{id: string, ruleId: string, ruleName: string, ruleRevision: number, orgId: string, deviceId: string,

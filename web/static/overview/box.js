@@ -1,19 +1,15 @@
 // What the server says of itself, in full.
 import { computed } from '@preact/signals';
-import { rate, status } from '../shell/pulse.js';
+import { status } from '../shell/pulse.js';
 
 /**
  * @typedef {{kind: string, name: string, hosts: string[], version: string, reachable: boolean, since: string, error?: string,
  *   writer?: string, mirrorBehind: number, refused: number}} Database
  * @typedef {{http: string, mqtt: string, selfSigned: boolean, subject: string, notAfter: string, daysLeft: number, fingerprint: string}} Certificate
  * @typedef {import('../core/api.js').Status & {startedAt: string, dataDir?: string, database?: Database, tls?: Certificate,
- *   deviceStates?: {online: number, offline: number, silent: number}, readingsPerSecond?: number,
  *   diskFreeBytes?: number, diskUsedBytes?: number, diskBytesPerDay?: number, diskDaysLeft?: number,
  *   alarms?: {critical: number, warning: number, info: number, notificationsQueued: number}}} Box
  */
 
 /** box is null before the first answer; who has not the whole of it is told little. */
 export const box = computed(() => /** @type {Box | null} */ (status.value));
-
-/** pace is how many readings of the caller's devices arrive each second; null: not known. */
-export const pace = computed(() => box.value?.readingsPerSecond ?? rate.value);

@@ -5,8 +5,8 @@ import { Age } from '../parts/age.js';
 import { now } from '../core/clock.js';
 import { bytes, count, exact, short } from '../core/format.js';
 import { t } from '../core/words.js';
-import { alarms, devices } from '../shell/pulse.js';
-import { box, pace } from './box.js';
+import { alarms, devices, rate } from '../shell/pulse.js';
+import { box } from './box.js';
 import { Trace } from './trace.js';
 
 const DAYS_TIGHT = 30;
@@ -20,7 +20,7 @@ export function Tiles() {
   return html`
     <div class="stats">
       <${Devices} /><${Alarms} />
-      ${(whole || pace.value !== null) && html`<${Rate} />`}
+      <${Rate} />
       ${whole && html`<${Log} /><${Disk} />`}
       <${Uptime} />
     </div>`;
@@ -36,28 +36,12 @@ function Tile({ name, value, tone = '', href, title, children }) {
     </section>`;
 }
 
-const SILENT_MS = 15 * 60_000; // as the server has it
-
-/** heard counts the devices that may send, by what was heard of them; it looks at the clock only when devices change. */
-const heard = computed(() => {
-  const counts = { all: 0, online: 0, never: 0, silent: 0 };
-  for (const d of devices.value || []) {
-    if (d.state !== 'active') continue;
-    counts.all++;
-    if (d.online) counts.online++;
-    else if (!d.lastSeen) counts.never++;
-    else if (Date.parse(d.lastSeen) < now.peek() - SILENT_MS) counts.silent++;
-  }
-  return counts;
-});
-
-/** numbers are the server's own, if it counts. */
+/** numbers are of the devices that may send; those that were never heard of are counted here, for the status does not tell them apart. */
 const numbers = computed(() => {
-  const n = heard.value;
-  const s = box.value?.deviceStates;
-  const { all, online, silent } = s ? { all: s.online + s.offline, online: s.online, silent: s.silent } : n;
-  const never = Math.min(n.never, all - online - silent);
-  return { all, online, silent, never, offline: all - online - silent - never };
+  const { online = 0, offline = 0, silent = 0 } = box.value?.deviceStates || {};
+  const unheard = (devices.value || []).filter((d) => d.state === 'active' && !d.online && !d.lastSeen).length;
+  const never = Math.min(unheard, offline - silent);
+  return { all: online + offline, online, silent, never, offline: offline - silent - never };
 });
 
 function Devices() {
@@ -95,7 +79,7 @@ function Alarms() {
 }
 
 function Rate() {
-  const r = pace.value;
+  const r = rate.value;
   return html`
     <${Tile} name=${t('overview.rate')} value=${html`${r === null ? '–' : r < 10 ? r.toFixed(1) : short(r)}<small> /s</small>`}>
       <${Trace} />

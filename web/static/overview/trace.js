@@ -1,8 +1,7 @@
 // How the rate was in the last minutes, as far as this page has seen it.
 import { effect, signal } from '@preact/signals';
 import { html } from '../parts/html.js';
-import { status } from '../shell/pulse.js';
-import { pace } from './box.js';
+import { rate, status } from '../shell/pulse.js';
 
 const MOST = 120; // at one each two seconds: four minutes
 const WIDE = 120;
@@ -15,7 +14,7 @@ effect(() => {
     seen.value = []; // somebody else may log in
     return;
   }
-  const r = pace.peek();
+  const r = rate.peek();
   if (r !== null) seen.value = [...seen.peek(), r].slice(-MOST);
 });
 

@@ -1,6 +1,6 @@
 // The pulse of the server: how it is, which devices there are, who came and
 // went, what was rejected, which alarms go on.
-import { batch, signal } from '@preact/signals';
+import { batch, computed, signal } from '@preact/signals';
 import { attend, heard, live, unheard } from '../core/line.js';
 import { api } from '../core/session.js';
 import { addLetters, addLive } from '../overview/rejections.js';
@@ -13,8 +13,8 @@ const DEVICES_MS = 60_000; // between it changes come over the live connection
 /** status is the last answer; null before the first. */
 export const status = signal(/** @type {import('../core/api.js').Status | null} */ (null));
 
-/** rate is how many readings arrive each second; null: not known yet. */
-export const rate = signal(/** @type {number | null} */ (null));
+/** rate is how many readings of the caller's devices arrive each second; null: not known yet. */
+export const rate = computed(() => status.value?.readingsPerSecond ?? null);
 
 /** devices is null before the first answer. */
 export const devices = signal(/** @type {import('../core/api.js').Device[] | null} */ (null));
@@ -63,27 +63,18 @@ export function start() {
     unattend();
     document.removeEventListener('visibilitychange', wake);
     removeEventListener('online', wake);
-    batch(() => { status.value = null; rate.value = null; devices.value = null; alarms.value = null; });
+    batch(() => { status.value = null; devices.value = null; alarms.value = null; });
   };
 }
-
-let asked = 0;
 
 async function askStatus() {
   try {
     const s = await api.status();
-    const at = performance.now();
     const before = status.value;
-    const seconds = (at - asked) / 1000;
     batch(() => {
-      if (before && s.whole && seconds < 60) {
-        const r = Math.max(0, s.ledger.received - before.ledger.received) / seconds;
-        rate.value = rate.value === null ? r : rate.value * 0.6 + r * 0.4;
-      }
       status.value = s;
       heard();
     });
-    asked = at;
     if (before && before.devices !== s.devices) askDevices();
   } catch (e) {
     unheard(e);
