@@ -1,7 +1,9 @@
 package api
 
 import (
+	"bufio"
 	"context"
+	"net"
 	"net/http"
 	"reflect"
 	"strings"
@@ -111,6 +113,16 @@ func (h *handshake) WriteHeader(status int) {
 		return
 	}
 	h.refused = status
+}
+
+// Hijack implements http.Hijacker: what is taken over closes as it should.
+func (h *handshake) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := h.Response.Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	c, rw = newClosesOnce(c, rw)
+	return c, rw, nil
 }
 
 // Write implements io.Writer.

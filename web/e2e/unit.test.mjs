@@ -66,7 +66,7 @@ test('a gap stays one beside another port that has none', () => {
 function fakeSockets() {
   const made = [];
   const connect = () => {
-    const socket = { sent: [], closed: false, send(m) { this.sent.push(JSON.parse(m)); }, close() { this.closed = true; } };
+    const socket = { readyState: 1, sent: [], closed: false, send(m) { this.sent.push(JSON.parse(m)); }, close() { this.closed = true; } };
     made.push(socket);
     return socket;
   };
@@ -158,6 +158,18 @@ test('each subscription asks for what it missed, and is told when that is gone',
 
     end();
     assert.deepEqual(last().sent.at(-1), { type: 'unsubscribe', id: 1 });
+
+    // A connection that is closing is asked nothing; the next one is.
+    last().readyState = 2;
+    const asked = last().sent.length;
+    live.subscribe({ kinds: ['lifecycle'] }, () => {})();
+    live.subscribe({ kinds: ['rejections'] }, () => {});
+    live.renew();
+    assert.equal(last().sent.length, asked);
+    last().onclose();
+    mock.timers.tick(1000);
+    last().onopen();
+    assert.deepEqual(last().sent.slice(1).map((m) => m.kinds), [['readings'], ['rejections']]);
     hear({ type: 'alert', id: 1, seq: 18 });
     assert.deepEqual(told, []);
   } finally {

@@ -13,6 +13,7 @@
  * @typedef {{spec: Subscription, take: Take, missed: () => void, ready: boolean, stream: string, seq: number, asked: boolean}} Entry
  */
 
+const OPEN = 1; // WebSocket.OPEN
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 15_000;
 const STABLE_MS = 5_000; // a connection that held so long starts the backoff anew
@@ -100,8 +101,12 @@ export class Live {
     this.#judge();
   }
 
-  /** @param {object} m */
-  #send(m) { this.socket?.send(JSON.stringify(m)); }
+  /**
+   * A connection that is closing takes nothing any more: what was asked is
+   * asked again on the next one.
+   * @param {object} m
+   */
+  #send(m) { if (this.socket?.readyState === OPEN) this.socket.send(JSON.stringify(m)); }
 
   /** @param {Message} m */
   #take(m) {
