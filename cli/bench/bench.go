@@ -27,6 +27,7 @@ var sections = []section{
 	{"ports", manyPorts},
 	{"alarms", alarms},
 	{"viewers", viewers},
+	{"pages", pages},
 	{"volume", volume},
 	{"traces", traces},
 }

@@ -76,6 +76,14 @@ func (c *Config) load(addr string, logins []Login, readings int) *Load {
 // EndToEnd measures from the device to the store: the clock stops when nothing
 // is pending. ackOnly serves without a store behind the log.
 func (c *Config) EndToEnd(ctx context.Context, sh Shape, ackOnly bool, env ...string) (Throughput, error) {
+	return c.endToEnd(ctx, sh, ackOnly, nil, env...)
+}
+
+// beside begins what goes on while a server is under load, and answers what ends
+// it.
+type beside func(ctx context.Context, s *Server, logins []Login) (end func(), err error)
+
+func (c *Config) endToEnd(ctx context.Context, sh Shape, ackOnly bool, also beside, env ...string) (Throughput, error) {
 	var t Throughput
 	s, logins, err := c.serve(ctx, sh.Clients, sh.Readings, env...)
 	if err != nil {
@@ -90,6 +98,13 @@ func (c *Config) EndToEnd(ctx context.Context, sh Shape, ackOnly bool, env ...st
 		if _, err := s.Start(ctx); err != nil {
 			return t, err
 		}
+	}
+	if also != nil {
+		end, err := also(ctx, s, logins)
+		if err != nil {
+			return t, err
+		}
+		defer end()
 	}
 	before, err := ReadUsage(s.Pid())
 	if err != nil {

@@ -63,34 +63,17 @@ func viewers(ctx context.Context, c *Config) error {
 
 // watched measures one run.
 func (c *Config) watched(ctx context.Context, viewers, ports int) (w Watched, err error) {
-	s, logins, err := c.serve(ctx, viewerDevices, viewerReadings, "TIDEGATE_HTTP_RATE_LIMIT=0", "TIDEGATE_HTTP_RATE_LIMIT_ADDRESS=0",
-		"TIDEGATE_HTTP_LIVE_CONNECTIONS_USER=2000")
+	s, logins, err := c.serve(ctx, viewerDevices, viewerReadings, liveEnv...)
 	if err != nil {
 		return w, err
 	}
 	defer func() { err = errors.Join(err, s.Remove()) }()
-	var key struct{ Key string }
-	if err := s.post(ctx, "/api/v1/api-keys", map[string]any{"name": "viewers", "orgId": "acme", "scopes": []string{"read"}}, &key); err != nil {
+	var count seenReadings
+	end, err := watchAll(ctx, s, logins, viewers, ports, &count)
+	if err != nil {
 		return w, err
 	}
-	all := make([]*viewer, viewers)
-	defer func() {
-		for _, v := range all {
-			if v != nil {
-				_ = v.conn.conn.Close()
-			}
-		}
-	}()
-	for i := range all {
-		if all[i], err = watch(s.HTTP, key.Key, logins, i, ports); err != nil {
-			return w, fmt.Errorf("viewer %d: %w", i, err)
-		}
-	}
-	var count seenReadings
-	var watching sync.WaitGroup
-	for _, v := range all {
-		watching.Go(func() { v.read(&count) })
-	}
+	defer end()
 	run, stop := context.WithTimeout(ctx, c.Seconds)
 	defer stop()
 	published := make(chan error, 1)
@@ -115,12 +98,71 @@ func (c *Config) watched(ctx context.Context, viewers, ports int) (w Watched, er
 	w.Delivered, w.Skipped = float64(count.items.Load())/elapsed, float64(count.skipped.Load())
 	w.CPU = (after.CPU - before.CPU).Seconds() / elapsed
 	w.P50, w.P99 = count.percentile(0.5), count.percentile(0.99)
-	for i, v := range all {
-		_ = v.conn.conn.Close()
-		all[i] = nil
-	}
-	watching.Wait()
 	return w, nil
+}
+
+// liveEnv lets as many watch as a measurement wants.
+var liveEnv = []string{"TIDEGATE_HTTP_RATE_LIMIT=0", "TIDEGATE_HTTP_RATE_LIMIT_ADDRESS=0", "TIDEGATE_HTTP_LIVE_CONNECTIONS_USER=2000"}
+
+// watchAll has viewers watch until end is called.
+func watchAll(ctx context.Context, s *Server, logins []Login, viewers, ports int, count *seenReadings) (end func(), err error) {
+	var key struct{ Key string }
+	if err := s.post(ctx, "/api/v1/api-keys", map[string]any{"name": "viewers", "orgId": "acme", "scopes": []string{"read"}}, &key); err != nil {
+		return nil, err
+	}
+	var all []*viewer
+	var watching sync.WaitGroup
+	end = func() {
+		for _, v := range all {
+			_ = v.conn.conn.Close()
+		}
+		watching.Wait()
+	}
+	for i := range viewers {
+		v, err := watch(s.HTTP, key.Key, logins, i, ports)
+		if err != nil {
+			end()
+			return nil, fmt.Errorf("viewer %d: %w", i, err)
+		}
+		all = append(all, v)
+	}
+	for _, v := range all {
+		watching.Go(func() { v.read(count) })
+	}
+	return end, nil
+}
+
+// pages measures what pages that show readings cost a box under full load: each
+// watches 200 of its 1,000 ports.
+func pages(ctx context.Context, c *Config) error {
+	const watched = 200
+	sh := Shape{Clients: viewerDevices, Readings: viewerReadings}
+	fmt.Fprintf(c.Out, "### Pages open at full load: %d clients x %d readings a message, %d ports a page\n\n", sh.Clients, sh.Readings, watched)
+	fmt.Fprintln(c.Out, "| pages | readings/s | CPU µs/reading | delivered readings/s | skipped readings/s | ack p99 ms | RssAnon MiB |\n|---|---|---|---|---|---|---|")
+	for _, open := range []int{0, 1, 10} {
+		var runs []Throughput
+		var delivered, skipped []float64
+		for i := range c.Runs {
+			c.logf("%d pages open at full load, run %d of %d", open, i+1, c.Runs)
+			var count seenReadings
+			began := time.Now()
+			t, err := c.endToEnd(ctx, sh, false, func(ctx context.Context, s *Server, logins []Login) (func(), error) {
+				began = time.Now()
+				return watchAll(ctx, s, logins, open, watched, &count)
+			}, liveEnv...)
+			if err != nil {
+				return err
+			}
+			elapsed := time.Since(began).Seconds()
+			runs = append(runs, t)
+			delivered, skipped = append(delivered, float64(count.items.Load())/elapsed), append(skipped, float64(count.skipped.Load())/elapsed)
+		}
+		fmt.Fprintf(c.Out, "| %d | %s | %s | %s | %s | %s | %s |\n", open,
+			spread(runs, func(t Throughput) float64 { return t.Readings }), spread(runs, func(t Throughput) float64 { return t.CPU }), NewSpread(delivered), NewSpread(skipped),
+			spread(runs, func(t Throughput) float64 { return t.P99 }), spread(runs, func(t Throughput) float64 { return t.RssAnonMiB }))
+	}
+	fmt.Fprintln(c.Out)
+	return nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
