@@ -22,10 +22,12 @@ const (
 	liveItems = 500 // readings a message, and entries of a part of a snapshot
 	// livePace is the time between two messages of a connection, for each
 	// connection there is: all viewers together cost so many writes a second and no
-	// more. One viewer waits for nothing, a thousand for a tenth of a second, in
-	// which the events gather.
-	livePace    = 100 * time.Microsecond
-	slowestPace = 250 * time.Millisecond
+	// more. The first message after a silence waits for nothing; behind it events
+	// gather for quickestPace, which no eye sees, and with a thousand viewers for a
+	// tenth of a second.
+	livePace     = 100 * time.Microsecond
+	quickestPace = 5 * time.Millisecond
+	slowestPace  = 250 * time.Millisecond
 	// livePosition is how long a subscription that hears of nothing waits to be told
 	// how far the stream has come, so that it can go on from there.
 	livePosition = 15 * time.Second
@@ -59,7 +61,7 @@ func (l *liveConn) write(ctx context.Context) error {
 			pace = nil
 		case <-wake:
 			if err = l.flush(ctx); err == nil {
-				pace = time.After(min(time.Duration(l.s.live.count())*livePace, slowestPace))
+				pace = time.After(min(max(time.Duration(l.s.live.count())*livePace, quickestPace), slowestPace))
 			}
 		case <-position.C:
 			err = l.position(ctx)

@@ -65,7 +65,7 @@ func (p *Pipeline) showAhead(ctx context.Context, reader *buffer.Reader, shown u
 		for i := range b.Items {
 			p.validOf(b.Items[i].Entry, b.Items[i].Record, d, func(m *Message, port *Port, s store.Sample) {
 				rules.add(m, b.Items[i].Seq, store.Series{UID: m.UID, Port: port.Number}, port.CalibrationAt(s.TS), &s)
-				if watched {
+				if watched && p.o.Live.Wants(live.KindReading, m.DeviceID) {
 					events = append(events, readingEvent(m, port, s))
 				}
 			})

@@ -110,3 +110,33 @@ func TestInspector(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 }
+
+// TestMadeForWatchers: readings of devices that nobody watches are not made.
+func TestMadeForWatchers(t *testing.T) {
+	b := newBox(t)
+	b.close()
+	var err error
+	if b.live, err = live.New(live.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	b.open()
+	b.device("d1", 2)
+	b.device("d2", 2)
+	sub, err := b.live.Subscribe(live.Filter{Kinds: live.Kinds(0).With(live.KindReading), Access: store.Everything(), Ports: map[live.Port]struct{}{{DeviceID: "d1", Number: 2}: {}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	before := b.live.Seq()
+	const both = `{"readings":[{"port":1,"value":1},{"port":2,"value":2}]}`
+	b.send("d2", both)
+	b.send("d1", both)
+	b.send("d2", both)
+	got, err := sub.Next(t.Context())
+	if err != nil || len(got.Events) != 1 || got.Events[0].DeviceID != "d1" || got.Events[0].Reading.PortNumber != 2 {
+		t.Errorf("%+v %v", got, err)
+	}
+	if made := b.live.Seq() - before; made != 2 {
+		t.Errorf("%d readings were made, want the two of d1", made)
+	}
+}

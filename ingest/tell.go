@@ -33,9 +33,16 @@ func (w *writer) tell() {
 
 // publish shows the stored readings to live watchers.
 func (w *writer) publish() {
-	events := w.events[:0]
+	hub, events := w.p.o.Live, w.events[:0]
+	last, wanted := int32(-1), false // message, and whether anybody watches its device
 	for i := range w.batch.Items {
 		it, port := &w.batch.Items[i], w.place[i].port
+		if msg := w.place[i].msg; msg != last {
+			last, wanted = msg, hub.Wants(live.KindReading, w.msgs[msg].m.DeviceID)
+		}
+		if !wanted {
+			continue
+		}
 		if it.Verdict != store.VerdictStored || port == nil {
 			continue
 		}
@@ -44,7 +51,7 @@ func (w *writer) publish() {
 		}
 		events = append(events, readingEvent(w.msgs[w.place[i].msg].m, port, it.Sample))
 	}
-	w.p.o.Live.Publish(events)
+	hub.Publish(events)
 	clear(events)
 	w.events = events[:0]
 }

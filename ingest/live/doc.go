@@ -5,7 +5,8 @@
 //
 //   - Publish never waits for a subscriber. While nobody watches, and nobody has
 //     within the last Linger, it costs one atomic load. Readings are made, numbered
-//     and kept while a subscription wants any, and for Linger after: see Wants.
+//     and kept of the devices that a subscription asks for, of all where one names
+//     none, and for Linger after: see Wants.
 //   - Events are numbered, without gaps for who sees all, as long as the hub is
 //     awake; a number means something within one Stream only, which is another
 //     at each start. A subscriber gets them in this order, each at most once.

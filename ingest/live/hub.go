@@ -44,17 +44,16 @@ type Hub struct {
 	stream string
 	awake  atomic.Bool // somebody watches, or did a moment ago
 	seq    atomic.Uint64
-	// inspected are the devices whose messages are made; nil: none.
-	inspected atomic.Pointer[map[string]*inspection]
-	reads     atomic.Bool // readings are made
+	// Of which devices readings and messages are made.
+	readings, messages wishes
 
 	mu       sync.Mutex // all below; Publish takes it while awake
 	subs     []*Sub
-	recent   *recent     // nil: asleep
-	readings *inspection // nil: none are made
+	recent   *recent // nil: asleep
 	keys     keys
 	told     []*Told // of Publish
 	sleep    *time.Timer
+	expiring bool // wishes are looked at later
 
 	published prometheus.Counter
 	skipped   *prometheus.CounterVec
@@ -131,8 +130,9 @@ func (h *Hub) Publish(events []Event) {
 	}
 	seq := h.seq.Load()
 	h.told = h.told[:0]
+	reads := h.readings.wants("")
 	for i := range events {
-		if events[i].Kind == KindReading && h.readings == nil {
+		if events[i].Kind == KindReading && !reads {
 			continue
 		}
 		seq++
@@ -193,7 +193,7 @@ func (h *Hub) SubscribeSince(f Filter, since Since, wake chan struct{}) (*Sub, e
 		}
 	}
 	h.subs = append(h.subs, s)
-	h.inspect()
+	h.wish(&s.match)
 	return s, nil
 }
 
@@ -216,9 +216,8 @@ func (h *Hub) wakeUp() {
 func (h *Hub) fallAsleep() {
 	h.awake.Store(false)
 	h.recent, h.keys, h.told, h.sleep = nil, nil, nil, nil
-	h.readings = nil
-	h.reads.Store(false)
-	h.inspected.Store(nil)
+	h.readings.clear()
+	h.messages.clear()
 }
 
 func (h *Hub) remove(s *Sub) {
@@ -229,7 +228,7 @@ func (h *Hub) remove(s *Sub) {
 		return
 	}
 	h.subs = slices.Delete(h.subs, i, i+1)
-	h.inspect()
+	h.unwish(&s.match)
 	if len(h.subs) == 0 {
 		var timer *time.Timer
 		timer = time.AfterFunc(h.o.Linger, func() {

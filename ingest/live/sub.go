@@ -174,6 +174,7 @@ func (s *Sub) Filter(f Filter) {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	s.mu.Lock()
+	was := s.match
 	s.match = newMatch(f)
 	s.queue = slices.DeleteFunc(s.queue, func(t *Told) bool {
 		if s.match.wants(t) {
@@ -186,25 +187,12 @@ func (s *Sub) Filter(f Filter) {
 		}
 		return true
 	})
+	closed := s.closed
 	s.mu.Unlock()
-	s.hub.inspect()
-}
-
-// reads reports whether readings are wanted.
-func (s *Sub) reads() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.match.Kinds.Has(KindReading)
-}
-
-// inspects answers the devices whose messages are wanted.
-func (s *Sub) inspects() map[string]struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.match.Kinds.Has(KindMessage) {
-		return nil
+	if !closed && slices.Contains(s.hub.subs, s) {
+		s.hub.wish(&s.match)
+		s.hub.unwish(&was)
 	}
-	return s.match.Devices // nobody changes it
 }
 
 // Close ends the subscription and wakes Next. A second call does nothing.
