@@ -45,6 +45,20 @@ type LifecycleFilter struct {
 	Limit    int             // at least 1
 }
 
+// DeviceLifecycle is an event, and of which device it is.
+type DeviceLifecycle struct {
+	UID uint32
+	LifecycleEvent
+}
+
+// LifecyclesFilter chooses events of several devices, newest first.
+type LifecyclesFilter struct {
+	UIDs     []uint32        // of these devices alone, each once
+	From, To Time            // From inclusive, To exclusive; To 0 is open
+	After    *LifecycleEvent // resume behind it, by At and Seq
+	Limit    int             // at least 1
+}
+
 // Lifecycles keep the comings and goings of devices, within LifecycleKept and
 // LifecycleAge. A process that is killed may lose the last seconds; none that
 // did not happen is ever there.
@@ -56,6 +70,10 @@ type Lifecycles interface {
 	AddLifecycle(uid uint32, e LifecycleEvent)
 	// ListLifecycle answers newest first.
 	ListLifecycle(ctx context.Context, f LifecycleFilter) ([]LifecycleEvent, error)
+	// ListLifecycles answers those of several devices in one list, newest first.
+	// What waits for the disk may come on top of the LifecycleKept of a device.
+	// It costs a look at each device, however many events there are.
+	ListLifecycles(ctx context.Context, f LifecyclesFilter) ([]DeviceLifecycle, error)
 	// EndLifecycles adds an offline of the server, of the time and with the
 	// reason, to each device that it last said was online: those that were there
 	// when an earlier process ended without saying so.

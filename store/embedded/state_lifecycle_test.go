@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,4 +92,37 @@ func BenchmarkLifecycleCommit(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.ReportMetric(float64(st.Size())/100_000, "B/event-on-disk")
+}
+
+// BenchmarkLifecyclesOfAll measures a page of the newest of 5,000 devices, each
+// with a history, and some that wait.
+func BenchmarkLifecyclesOfAll(b *testing.B) {
+	s := openTestState(b, b.TempDir(), StateOptions{FlushAfter: time.Hour, LifecycleAfter: time.Hour})
+	defer s.Close()
+	at := store.Time(time.Now().Add(-24 * time.Hour).UnixMilli())
+	f := store.LifecyclesFilter{}
+	for uid := range uint32(5000) {
+		f.UIDs = append(f.UIDs, uid)
+		for i := range store.Time(100) {
+			s.AddLifecycle(uid, store.LifecycleEvent{At: at + i*1000 + store.Time(uid), Status: store.StatusOnline, Reason: "connection_lost", Source: store.LifecycleServer})
+		}
+		if uid%50 == 49 { // many new keys in one transaction take long
+			if err := s.Flush(b.Context(), 0); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	for uid := range uint32(1000) {
+		s.AddLifecycle(uid, store.LifecycleEvent{At: at + 200_000, Status: store.StatusOffline, Source: store.LifecycleServer})
+	}
+	for _, limit := range []int{15, 101, 1001} {
+		b.Run(fmt.Sprint(limit), func(b *testing.B) {
+			f.Limit = limit
+			for b.Loop() {
+				if events, err := s.ListLifecycles(b.Context(), f); err != nil || len(events) != limit {
+					b.Fatal(len(events), err)
+				}
+			}
+		})
+	}
 }

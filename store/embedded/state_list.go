@@ -21,6 +21,12 @@ const (
 // read calls fn with the file and what waits, both of one moment. fn must not
 // take long: at most lettersPerRead letters.
 func (s *State) read(fn func(*bbolt.Tx, overlay) error) error {
+	return readMoment(s, func() overlay { return s.wait.overlay() }, fn)
+}
+
+// readMoment calls fn with the file and what memory answers, both of one moment.
+// memory must be quick: nothing is committed meanwhile.
+func readMoment[T any](s *State, memory func() T, fn func(*bbolt.Tx, T) error) error {
 	s.mu.Lock()
 	locked := true
 	defer func() {
@@ -32,10 +38,10 @@ func (s *State) read(fn func(*bbolt.Tx, overlay) error) error {
 		return err
 	}
 	return view(s.db, func(tx *bbolt.Tx) error {
-		o := s.wait.overlay()
+		m := memory()
 		s.mu.Unlock()
 		locked = false
-		return fn(tx, o)
+		return fn(tx, m)
 	})
 }
 

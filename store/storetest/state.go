@@ -18,6 +18,7 @@ func RunState(t *testing.T, open func(t testing.TB, dir string) store.State) {
 	t.Run("bind", func(t *testing.T) { testStateBind(t, open) })
 	t.Run("presence", func(t *testing.T) { testStatePresence(t, open) })
 	t.Run("lifecycle", func(t *testing.T) { testStateLifecycle(t, open) })
+	t.Run("lifecycles", func(t *testing.T) { testStateLifecycles(t, open) })
 	t.Run("lifecycle after a crash", func(t *testing.T) { testStateLifecycleCrash(t, open) })
 	t.Run("verdicts", func(t *testing.T) { testStateVerdicts(t, open) })
 	t.Run("settled once", func(t *testing.T) { testStateSettledOnce(t, open) })

@@ -1,8 +1,10 @@
 package storetest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -89,12 +91,103 @@ func testStateLifecycle(t *testing.T, open func(testing.TB, string) store.State)
 		must(t, s.Flush(ctx, 0))
 	}
 	must(t, s.DeleteLifecycle(ctx, 7))
+	if events, err := s.ListLifecycles(ctx, store.LifecyclesFilter{UIDs: []uint32{7, 1<<32 - 1}, Limit: 10}); err != nil || len(events) != 1 || events[0].UID != 1<<32-1 {
+		t.Errorf("of a deleted device and another: %+v: %v", events, err)
+	}
 	same("deleted", list(store.LifecycleFilter{UID: 7}))
 	must(t, s.DeleteLifecycle(ctx, 7))
 	if got := list(store.LifecycleFilter{UID: 8}); len(got) != store.LifecycleKept {
 		t.Errorf("of another device %d are left", len(got))
 	}
 	must(t, s.Close())
+}
+
+// testStateLifecycles: the list of several devices is that of each, put together,
+// whatever waits, is on disk, or is both; and so it is page by page.
+func testStateLifecycles(t *testing.T, open func(testing.TB, string) store.State) {
+	ctx := t.Context()
+	s := openBound(t, open, t.TempDir())
+	base := store.Time(time.Now().Add(-time.Hour).UnixMilli())
+	uids := []uint32{1, 2, 3, 40, 41, 1<<32 - 1} // nothing is told of 3
+	list := func(f store.LifecyclesFilter) []store.DeviceLifecycle {
+		t.Helper()
+		events, err := s.ListLifecycles(ctx, f)
+		must(t, err)
+		return events
+	}
+	same := func(what string, got, want []store.DeviceLifecycle) {
+		t.Helper()
+		if !slices.Equal(got, want) {
+			t.Errorf("%s:\n%+v\nwant\n%+v", what, got, want)
+		}
+	}
+	old := store.LifecycleEvent{At: store.Time(time.Now().Add(-store.LifecycleAge - time.Hour).UnixMilli()), Status: "online", Source: store.LifecycleServer}
+	s.AddLifecycle(2, old)
+	r := rand.New(rand.NewPCG(1, 2))
+	for round := range 4 {
+		for range 60 {
+			uid := uids[r.IntN(len(uids))]
+			if uid == 3 {
+				uid = 4 // which nobody asks for
+			}
+			// Many in one millisecond, and some of a clock that was set back.
+			s.AddLifecycle(uid, store.LifecycleEvent{At: base + store.Time(round*5+r.IntN(9)), Status: "online", Reason: fmt.Sprint(r.IntN(1000)), Source: store.LifecycleServer})
+		}
+		if round == 3 { // all is on disk
+			must(t, s.Flush(ctx, 0))
+		}
+		var want []store.DeviceLifecycle
+		for _, uid := range uids {
+			events, err := s.ListLifecycle(ctx, store.LifecycleFilter{UID: uid, Limit: 1000})
+			must(t, err)
+			for _, e := range events {
+				want = append(want, store.DeviceLifecycle{UID: uid, LifecycleEvent: e})
+			}
+		}
+		slices.SortFunc(want, func(a, b store.DeviceLifecycle) int {
+			return cmp.Or(cmp.Compare(b.At, a.At), cmp.Compare(b.Seq, a.Seq))
+		})
+		same("all", list(store.LifecyclesFilter{UIDs: uids, Limit: 1000}), want)
+		for _, n := range []int{1, 2, 3, 17} {
+			what := fmt.Sprintf("round %d, pages of %d", round, n)
+			var paged, span []store.DeviceLifecycle
+			for f := (store.LifecyclesFilter{UIDs: uids, Limit: n}); ; {
+				page := list(f)
+				if len(page) == 0 {
+					break
+				}
+				if f.After = &page[len(page)-1].LifecycleEvent; len(paged) > len(want) {
+					t.Fatalf("%s: they never end", what)
+				}
+				paged = append(paged, page...)
+			}
+			same(what, paged, want)
+			from, to := base+3, base+store.Time(4+n)
+			for _, e := range want {
+				if e.At >= from && e.At < to {
+					span = append(span, e)
+				}
+			}
+			same(what+", a span", list(store.LifecyclesFilter{UIDs: uids, From: from, To: to, Limit: 1000}), span)
+			if len(span) > 1 {
+				same(what+", a span that goes on", list(store.LifecyclesFilter{UIDs: uids, From: from, To: to, After: &span[0].LifecycleEvent, Limit: 1000}), span[1:])
+				same(what+", behind a place before the span", list(store.LifecyclesFilter{UIDs: uids, From: from, To: to, After: &store.LifecycleEvent{At: to + 1}, Limit: 1}), span[:1])
+			}
+		}
+		if round != 1 { // the next round waits beside what is on disk, or beside what waits
+			must(t, s.Flush(ctx, 0))
+		}
+	}
+	for _, none := range [][]uint32{nil, {3}} {
+		same(fmt.Sprint(none), list(store.LifecyclesFilter{UIDs: none, Limit: 5}), nil)
+	}
+	if _, err := s.ListLifecycles(ctx, store.LifecyclesFilter{UIDs: uids}); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("no limit: %v", err)
+	}
+	must(t, s.Close())
+	if _, err := s.ListLifecycles(ctx, store.LifecyclesFilter{UIDs: uids, Limit: 1}); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("closed: %v", err)
+	}
 }
 
 // testStateLifecycleCrash: what was flushed survives, what was not is gone and
