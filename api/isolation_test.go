@@ -172,6 +172,8 @@ func trials() []trial {
 		{op: "import-devices", method: "POST", path: "/devices/import?dryRun=true", kind: csv, body: "id,org\n{id},{org}\n", is: aList, make: fresh},
 		{op: "get-device", method: "GET", path: "/devices/{id}", is: aDevice},
 		{op: "list-lifecycle", method: "GET", path: "/devices/{id}/lifecycle", is: aDevice},
+		{op: "list-lifecycles", method: "GET", path: "/lifecycle", is: aList},
+		{op: "list-lifecycles", method: "GET", path: "/lifecycle?orgId={org}", is: aList},
 		{op: "update-device", method: "PATCH", path: "/devices/{id}", body: `{"name":"x"}`, is: aDevice},
 		{op: "retire-device", method: "POST", path: "/devices/{id}/retire", is: anOrg, make: device},
 		{op: "delete-device", method: "DELETE", path: "/devices/{id}", is: anOrg, ok: 204, make: device},
@@ -280,6 +282,9 @@ func newWorld(t *testing.T) *world {
 		w.letters[org] = l.Items[0].ID
 		w.alarms[org] = alarm(org, org+"-d1", len(org))
 		w.b.keep(t, []store.AlertEvent{w.alarms[org]}, told(w.alarms[org], "ch-"+org, store.NotificationDead))
+		for _, d := range []string{"-d1", "-spare"} {
+			w.b.state.AddLifecycle(w.b.registry.ByID(org+d).UID, store.LifecycleEvent{At: store.Time(time.Now().UnixMilli()), Status: store.StatusOnline, Source: store.LifecycleServer})
+		}
 		silence := client.NewSilence{OrgID: org, Comment: "nights", Schedule: &store.Schedule{Zone: "UTC"}}
 		must[client.Silence](t)(w.b.local.CreateSilence(ctx, silence))
 	}
@@ -359,7 +364,7 @@ func (w *world) foreign() string {
 	everything := &caller{access: store.Everything()}
 	for _, path := range []string{
 		"/organizations/theirs", "/devices?orgId=theirs&ports=true&includeDeleted=true", "/users/theirs@example.org",
-		"/api-keys?orgId=theirs", "/alert-rules?orgId=theirs", "/channels?orgId=theirs", "/dead-letters?orgId=theirs", "/alert-events?orgId=theirs", "/silences?orgId=theirs", "/notifications?orgId=theirs", "/readings?deviceId=theirs-d1", "/ledger?by=hour&deviceId=theirs-d1",
+		"/api-keys?orgId=theirs", "/alert-rules?orgId=theirs", "/channels?orgId=theirs", "/dead-letters?orgId=theirs", "/alert-events?orgId=theirs", "/silences?orgId=theirs", "/notifications?orgId=theirs", "/lifecycle?orgId=theirs", "/readings?deviceId=theirs-d1", "/ledger?by=hour&deviceId=theirs-d1",
 	} {
 		status, body := w.as(everything, &trial{method: "GET", path: path}, "", "")
 		fmt.Fprintln(&out, path, status, body)

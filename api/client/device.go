@@ -146,6 +146,24 @@ func (c *Client) Lifecycle(ctx context.Context, id string, from, to time.Time, p
 	return out, c.call(ctx, http.MethodGet, "/devices"+seg(id)+"/lifecycle", v, nil, &out)
 }
 
+// DeviceLifecycleEvent is one with whose it is.
+type DeviceLifecycleEvent struct {
+	DeviceID string `json:"deviceId"`
+	OrgID    string `json:"orgId"`
+	LifecycleEvent
+}
+
+// Lifecycles lists the comings and goings of all devices, or of those of an
+// organization, newest first; zero times are open.
+func (c *Client) Lifecycles(ctx context.Context, orgID string, from, to time.Time, page Page) (List[DeviceLifecycleEvent], error) {
+	v := page.values()
+	set(v, "orgId", orgID)
+	setTime(v, "from", from)
+	setTime(v, "to", to)
+	var out List[DeviceLifecycleEvent]
+	return out, c.call(ctx, http.MethodGet, "/lifecycle", v, nil, &out)
+}
+
 // UpdateDevice changes one.
 func (c *Client) UpdateDevice(ctx context.Context, id string, ch DeviceChange) (Device, error) {
 	var out Device
