@@ -250,33 +250,6 @@ func (p *program) deviceRetire() *cobra.Command {
 	return c
 }
 
-func (p *program) deviceLifecycle() *cobra.Command {
-	var id string
-	var from, to moment
-	c := verb("lifecycle", "List when a device came and went, newest first", func(ctx context.Context, _ []string) error {
-		cl, err := p.connect()
-		if err != nil {
-			return err
-		}
-		l := newLister(p,
-			col("at", func(e client.LifecycleEvent) any { return e.At }),
-			col("status", func(e client.LifecycleEvent) any { return e.Status }),
-			col("reason", func(e client.LifecycleEvent) any { return e.Reason }),
-			col("source", func(e client.LifecycleEvent) any { return e.Source }))
-		list := func(ctx context.Context, page client.Page) (client.List[client.LifecycleEvent], error) {
-			return cl.Lifecycle(ctx, id, from.Time, to.Time, page)
-		}
-		if err := client.All(ctx, list, l.item); err != nil {
-			return err
-		}
-		return l.end("")
-	})
-	subject(c, &id, "id", "the device")
-	c.Flags().Var(&from, "from", "from this time on")
-	c.Flags().Var(&to, "to", "before this time")
-	return c
-}
-
 func (p *program) deviceRm() *cobra.Command {
 	var id string
 	c := verb("rm", "Delete a device with its readings; its id stays reserved", func(ctx context.Context, _ []string) error {
