@@ -17,6 +17,13 @@ await story(async (s) => {
   const page = await s.login(box);
   const tile = (name) => page.locator('.stat', { has: page.getByRole('heading', { name, exact: true }) });
   const events = page.locator('.events');
+  const passages = (what) => events.locator('li', { has: page.locator('.badge', { hasText: new RegExp(`^${what}$`) }), hasText: 'd2' });
+  const counted = async () => ({ online: await passages('online').count(), offline: await passages('offline').count() });
+  const comes = (id) => {
+    const { hostname, port } = new URL('mqtt://' + box.listen.mqtt);
+    const client = spawn('mosquitto_pub', ['-h', hostname, '-p', port, '-u', id, '-P', secret, '-t', `org/acme/device/${id}/telemetry`, '-q', '1', '-l'], { stdio: ['pipe', 'ignore', 'ignore'] });
+    return () => client.stdin.end();
+  };
   const ever = page.locator('.account-row', { hasText: 'Since ever' });
 
   await s.step('a quiet box says so', async () => {
@@ -43,13 +50,12 @@ await story(async (s) => {
   });
 
   await s.step('a device comes and goes before the eyes', async () => {
-    const { hostname, port } = new URL('mqtt://' + box.listen.mqtt);
-    const client = spawn('mosquitto_pub', ['-h', hostname, '-p', port, '-u', 'd2', '-P', secret, '-t', 'org/acme/device/d2/telemetry', '-q', '1', '-l'], { stdio: ['pipe', 'ignore', 'ignore'] });
+    const leave = comes('d2');
     try {
       await seesText(tile('Devices'), /1 \/ 3/);
       await seesText(events.locator('li', { hasText: 'online' }), 'd2');
     } finally {
-      client.stdin.end();
+      leave();
     }
     await seesText(tile('Devices'), /0 \/ 3/);
     await seesText(events.locator('li', { hasText: 'offline' }), 'd2');
@@ -78,6 +84,28 @@ await story(async (s) => {
     await seesText(events.locator('li', { hasText: 'alarm' }), /95\.5/);
     assert.equal(await page.locator('.rejection-list li').count(), 1);
     await seesText(page.locator('.account-row', { hasText: 'Last 24 hours' }), /received\s*7/);
+    await seesText(passages('online'), 'd2');
+    await seesText(passages('offline'), 'd2');
+    s.quiet();
+  });
+
+  await s.step('who came and went is listed once, whether it was seen, asked for, or both', async () => {
+    const before = await counted();
+    assert.deepEqual([before.online, before.offline], [1, 1]);
+    const leave = comes('d2');
+    try {
+      await passages('online').nth(1).waitFor();
+    } finally {
+      leave();
+    }
+    await passages('offline').nth(1).waitFor();
+    assert.deepEqual(await counted(), { online: 2, offline: 2 });
+    const seen = await events.locator('li').allInnerTexts();
+    await page.reload();
+    await passages('offline').nth(1).waitFor();
+    assert.deepEqual(await counted(), { online: 2, offline: 2 });
+    const plain = (list) => list.map((text) => text.replace(/^\S.*\n/, '')); // without how long ago
+    assert.deepEqual(plain(await events.locator('li').allInnerTexts()), plain(seen), 'the same after a reload');
     s.quiet();
   });
 

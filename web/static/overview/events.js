@@ -5,7 +5,7 @@ import { html } from '../parts/html.js';
 import { Age } from '../parts/age.js';
 import { Badge, Panel } from '../parts/page.js';
 import { value } from '../core/format.js';
-import { live } from '../core/line.js';
+import { live, liveState } from '../core/line.js';
 import { to } from '../core/route.js';
 import { api } from '../core/session.js';
 import { t } from '../core/words.js';
@@ -14,17 +14,19 @@ import { rejections } from './rejections.js';
 
 const SHOWN = 14;
 const MOST = 100;
+const ASKED = 50; // comings and goings; what devices say of themselves is among them, and not shown
 
 /**
  * @typedef {import('../core/api.js').AlertEvent} AlertEvent
  * @typedef {{key: string, at: number, tone: 'good' | 'warn' | 'bad' | 'quiet', what: string, text: string, href: string, deviceId: string}} Happening
  * @typedef {{at: number, deviceId: string, online: boolean, reason: string}} Passage
+ * @typedef {{at?: string, deviceId?: string, status?: string, reason?: string, source?: string}} Lifecycle of the list, or of the live stream
  */
 
 /** known are the alarms that were asked for or changed since, by id. */
 const known = signal(/** @type {Map<string, AlertEvent>} */ (new Map()));
 
-/** passages are the comings and goings that were seen, the newest first. */
+/** passages are the comings and goings, the newest first: those that the server kept, and those that were seen since. */
 const passages = signal(/** @type {Passage[]} */ ([]));
 
 /** @type {Record<string, Happening['tone']>} */
@@ -41,7 +43,7 @@ function ofAlarm(a) {
   return [{ ...one, key: a.id + ' end', at: Date.parse(a.resolvedAt), tone: 'good', what: t('overview.event.resolved') }, begun];
 }
 
-/** last are the goings that nobody saw: when those that are away were heard last. */
+/** last are those of whose going nothing is known, as they send without a connection: when they were heard last. */
 const last = computed(() => {
   const seen = new Set(passages.value.map((p) => p.deviceId));
   return (devices.value || []).filter((d) => d.state === 'active' && !d.online && d.lastSeen && !seen.has(d.id))
@@ -54,7 +56,7 @@ const happenings = computed(() => {
   const list = [...known.value.values()].flatMap(ofAlarm);
   for (const p of passages.value) {
     list.push({
-      key: `${p.deviceId} ${p.at} ${p.online}`, at: p.at, tone: p.online ? 'good' : 'quiet', deviceId: p.deviceId, href: to('devices', p.deviceId),
+      key: keyOf(p), at: p.at, tone: p.online ? 'good' : 'quiet', deviceId: p.deviceId, href: to('devices', p.deviceId),
       what: t('overview.event.' + (p.online ? 'online' : 'offline')), text: p.online ? '' : p.reason,
     });
   }
@@ -78,18 +80,42 @@ function learn(list) {
   known.value = next;
 }
 
+/**
+ * pass adds comings and goings; one that is told again, by the list and the live
+ * stream, is there once.
+ * @param {Lifecycle[]} list
+ */
+function pass(list) {
+  const told = list.map((l) => ({ at: Date.parse(l.at || ''), deviceId: l.deviceId || '', online: l.status === 'online', reason: l.reason || '' }));
+  const all = new Map();
+  for (const p of [...told, ...passages.peek()]) if (!all.has(keyOf(p))) all.set(keyOf(p), p);
+  // The sort is stable: of one moment, what is told last stays the first.
+  passages.value = [...all.values()].sort((a, b) => b.at - a.at).slice(0, ASKED);
+}
+
+/** @param {Passage} p */
+const keyOf = (p) => `${p.deviceId} ${p.at} ${p.online}`;
+
 function follow() {
-  const ask = () => { api.call('/alert-events', { query: { limit: SHOWN } }).then((page) => learn(page.items.reverse()), () => {}); };
+  const ask = () => {
+    api.call('/alert-events', { query: { limit: SHOWN } }).then((page) => learn(page.items.reverse()), () => {});
+    api.call('/lifecycle', { query: { limit: ASKED } }).then((page) => pass(page.items.filter((/** @type {Lifecycle} */ l) => l.source === 'server')), () => {});
+  };
   known.value = new Map(); // of whoever was logged in before
   passages.value = [];
-  ask();
   const unfollow = lastAlert.subscribe((a) => { if (a) learn([a]); });
   const end = live.subscribe({ kinds: ['lifecycle'] }, (m) => {
-    if (m.type !== 'lifecycle') return;
-    const p = { at: Date.parse(m.at || ''), deviceId: m.deviceId || '', online: m.status === 'online', reason: m.reason || '' };
-    passages.value = [p, ...passages.value].slice(0, SHOWN);
+    if (m.type === 'lifecycle') pass([m]);
   }, ask);
+  ask();
+  let once = false; // what happened before the connection stood, and after the first answer
+  const unlive = liveState.subscribe((s) => {
+    if (s !== 'live' || once) return;
+    once = true;
+    ask();
+  });
   return () => {
+    unlive();
     unfollow();
     end();
   };
