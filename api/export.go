@@ -26,7 +26,7 @@ func (s *Server) routeExports() {
 		OperationID: "export-readings-parquet", Method: http.MethodGet, Path: "/api/v1/exports/readings.parquet", Tags: []string{"readings"},
 		Summary: "Stream readings as Parquet",
 		Description: "Columns ts, deviceId, portNumber, rawValue, calibratedValue, quality, flags (a list), ingestTs; times are UTC in milliseconds. " +
-			"Compressed with zstd, in row groups of 65,536 rows. An answer that breaks off is not whole.",
+			"Compressed with zstd, in row groups of 65,536 rows. What fails before the first one is full is answered as an error; later the answer breaks off, and is not whole.",
 		Responses: streams(parquetType, "all readings that were asked for", &huma.Schema{Type: huma.TypeString, Format: "binary"}),
 	}, s.exportParquet)
 }
@@ -54,7 +54,8 @@ func (s *Server) exportReadings(ctx context.Context, in *exportInput) (*huma.Str
 	}), nil
 }
 
-// exportParquet holds a row group, which is sent when it is full.
+// exportParquet holds a row group, which is sent when it is full. So the store
+// may fail long after the first piece was read, and the client is still told.
 func (s *Server) exportParquet(ctx context.Context, in *exportInput) (*huma.StreamResponse, error) {
 	if s.o.Parquet == nil {
 		return nil, errAbsent("Parquet")

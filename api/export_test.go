@@ -2,8 +2,10 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +29,7 @@ type endless struct {
 	store.Readings
 	rows    int64
 	failsAt int64  // 0: never
+	fails   error  // nil: one that nobody foresaw
 	asked   func() // by each scan; may be nil
 }
 
@@ -52,7 +55,7 @@ func (e *endless) Scan(ctx context.Context, q store.Scan) ([]store.Row, error) {
 	var rows []store.Row
 	for ; at != end && len(rows) < q.Limit; at += step {
 		if e.failsAt > 0 && at >= e.failsAt {
-			return nil, errors.New("it fails later")
+			return nil, cmp.Or(e.fails, errors.New("it fails later"))
 		}
 		if ts := endlessFirst + at*endlessStep; ts >= q.From && ts < q.To {
 			rows = append(rows, store.Row{Series: int(at) % len(q.Series), Sample: store.Sample{
@@ -164,6 +167,39 @@ func TestParquetBreaksOff(t *testing.T) {
 	}
 	if _, err := parquet.OpenFile(bytes.NewReader(file), int64(len(file))); err == nil {
 		t.Error("a part is read as a whole")
+	}
+}
+
+// TestParquetFailsEarly: a store that fails before the first row group is full is
+// told as a problem, whichever piece it fails at; and so is one at the last moment.
+func TestParquetFailsEarly(t *testing.T) {
+	store503 := fmt.Errorf("scan: %w", store.ErrUnavailable)
+	const group = 65_536
+	for _, c := range []struct {
+		failsAt int64
+		fails   error
+		status  int
+		code    string
+	}{
+		{1, store503, 503, "unavailable"}, // in the first piece
+		{scanPiece + 1, store503, 503, "unavailable"},
+		{scanPiece + 1, nil, 500, "internal"},
+		{group - 1, store503, 503, "unavailable"},
+	} {
+		b := newBox(t, func(o *Options) {
+			o.Readings = &endless{Readings: o.Readings, rows: 1 << 40, failsAt: c.failsAt, fails: c.fails}
+		}).withSample(t)
+		resp, body := b.do(t, "GET", "/api/v1/exports/readings.parquet", b.ann(t).AccessToken, "", "")
+		var p client.Problem
+		if err := json.Unmarshal([]byte(body), &p); err != nil || resp.StatusCode != c.status || p.Status != c.status || p.Code != c.code || p.RequestID == "" {
+			t.Errorf("it fails at %d with %v: %d, %+v: %v", c.failsAt, c.fails, resp.StatusCode, p, err)
+		}
+		if ct := resp.Header.Get("Content-Type"); ct != "application/problem+json" {
+			t.Errorf("it fails at %d: %s", c.failsAt, ct)
+		}
+		if retry := resp.Header.Get("Retry-After"); (retry == "") != (c.status == 500) {
+			t.Errorf("it fails at %d with %v: Retry-After %q", c.failsAt, c.fails, retry)
+		}
 	}
 }
 

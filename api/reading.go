@@ -150,8 +150,8 @@ func (s *Server) scan(ctx context.Context, q store.Scan) ([]store.Row, error) {
 	return rows, nil
 }
 
-// streamed sends what write writes. What fails then is logged, and breaks the
-// connection.
+// streamed sends what write writes. What fails before anything of it is sent is
+// answered as a problem; later it is logged, and breaks the connection.
 func (s *Server) streamed(contentType string, write func(*stream) error) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		c := humaecho.Unwrap(hc)
@@ -160,7 +160,11 @@ func (s *Server) streamed(contentType string, write func(*stream) error) *huma.S
 			c.Response().WriteHeader(http.StatusOK)
 			return
 		}
-		if err := write(w); err != nil {
+		err := write(w)
+		if err != nil && !c.Response().Committed {
+			w.unsay()
+			s.writeProblem(c.Response(), c.Request(), err)
+		} else if err != nil {
 			s.log.LogAttrs(hc.Context(), slog.LevelWarn, "answer broke off",
 				slog.String("route", c.Path()), slog.Any("error", err))
 			w.abort()

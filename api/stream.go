@@ -52,6 +52,13 @@ func (s *stream) Write(p []byte) (int, error) {
 	return s.w.Write(p)
 }
 
+// unsay takes back what the header says of the answer, nothing of which was
+// sent: another one takes its place.
+func (s *stream) unsay() {
+	s.touch()
+	s.w.Header().Del("Content-Disposition")
+}
+
 // abort ends the connection, so that the client does not take the part for the
 // whole.
 func (s *stream) abort() { panic(http.ErrAbortHandler) }
