@@ -128,6 +128,11 @@ type DeadLetters interface {
 	// ListDeadLetters answers newest first: in descending order of id. A
 	// payload above LetterPreviewBytes is cut there; DeadLetter has the whole.
 	ListDeadLetters(ctx context.Context, f LetterFilter) ([]DeadLetter, error)
+	// CountChosen answers how many letters f chooses. It stops at f.Limit, and
+	// when it has looked at so many that it would take long; more says then that
+	// there are others, or may be. By reason alone, or of all, it is exact,
+	// whatever f.Limit. f.After is not heeded.
+	CountChosen(ctx context.Context, f LetterFilter) (n int64, more bool, err error)
 	DeadLetter(ctx context.Context, id LetterID) (DeadLetter, []byte, error) // with the payload's bytes
 	// DeleteDeadLetters deletes the letters and answers how many there were.
 	// It changes no count of the ledger.

@@ -51,6 +51,8 @@ type letterScan struct {
 	next  store.LetterID // go on below it; valid when begun
 	begun bool
 	out   []store.DeadLetter
+	n     int  // chosen
+	count bool // and nothing else: out stays empty
 	done  bool
 }
 
@@ -127,8 +129,11 @@ func (s *letterScan) take(m message, l store.Letter) {
 	if s.f.Reason != "" && l.Reason != s.f.Reason {
 		return
 	}
-	s.out = append(s.out, m.letter(l, store.LetterPreviewBytes))
-	s.done = len(s.out) >= s.f.Limit
+	if !s.count {
+		s.out = append(s.out, m.letter(l, store.LetterPreviewBytes))
+	}
+	s.n++
+	s.done = s.n >= s.f.Limit
 }
 
 // file takes from the file, for at most lettersPerRead steps.

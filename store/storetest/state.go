@@ -79,6 +79,9 @@ func testStateLetters(t *testing.T, open func(testing.TB, string) store.State) {
 			if got := letterIDs(t, s, tt.f); got != tt.want {
 				t.Errorf("round %d: %s: %s, want %s", round, tt.name, got, tt.want)
 			}
+			if tt.f.After == nil {
+				checkCount(t, s, tt.f)
+			}
 		}
 		d, payload, err := s.DeadLetter(ctx, store.LetterID{Seq: 3})
 		must(t, err)
@@ -91,6 +94,11 @@ func testStateLetters(t *testing.T, open func(testing.TB, string) store.State) {
 	if _, err := s.ListDeadLetters(ctx, store.LetterFilter{}); !errors.Is(err, store.ErrInvalid) {
 		t.Errorf("a list without a limit: %v", err)
 	}
+	if _, _, err := s.CountChosen(ctx, store.LetterFilter{}); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("a count without a limit: %v", err)
+	}
+	checkCount(t, s, store.LetterFilter{Limit: 2, Devices: []string{"d0", "d1"}})
+	checkCount(t, s, store.LetterFilter{Limit: 2, Devices: []string{}})
 	long, err := s.ListDeadLetters(ctx, store.LetterFilter{Limit: 9, Reason: store.ReasonMalformedJSON})
 	must(t, err)
 	if len(long) != 1 || len(long[0].Payload) > 4*store.LetterPreviewBytes {
@@ -101,6 +109,9 @@ func testStateLetters(t *testing.T, open func(testing.TB, string) store.State) {
 	}
 	before, err := s.RejectedTotal(ctx)
 	must(t, err)
+	for _, f := range []store.LetterFilter{{Limit: 3}, {Limit: 3, OrgID: "org1"}} {
+		checkCount(t, s, f)
+	}
 	n, err := s.DeleteDeadLetters(ctx, []store.LetterID{{Seq: 1}, {Seq: 9}, {Seq: 1}, {Seq: 4}})
 	must(t, err)
 	after, err := s.RejectedTotal(ctx)
@@ -114,7 +125,34 @@ func testStateLetters(t *testing.T, open func(testing.TB, string) store.State) {
 	if !maps.Equal(counts, want) {
 		t.Errorf("letters by reason: %v, want %v", counts, want)
 	}
+	for _, f := range []store.LetterFilter{{Limit: 3}, {Limit: 3, DeviceID: "d1"}} {
+		checkCount(t, s, f)
+	}
 	must(t, s.Close())
+}
+
+// checkCount holds the count of what a filter chooses against the list of it.
+func checkCount(t *testing.T, s store.State, f store.LetterFilter) {
+	t.Helper()
+	limit := f.Limit
+	f.Limit = 1 << 20
+	list, err := s.ListDeadLetters(t.Context(), f)
+	must(t, err)
+	for _, f.Limit = range []int{1, limit, len(list), len(list) + 1} {
+		if f.Limit == 0 {
+			continue
+		}
+		n, more, err := s.CountChosen(t.Context(), f)
+		must(t, err)
+		exact := f.OrgID == "" && f.DeviceID == "" && f.Devices == nil && f.From == 0 && f.To == 0
+		want := int64(len(list))
+		if !exact {
+			want = min(want, int64(f.Limit))
+		}
+		if n != want || more != (want < int64(len(list))) {
+			t.Errorf("%+v chooses %d, more: %t; of %d", f, n, more, len(list))
+		}
+	}
 }
 
 func letterIDs(t *testing.T, s store.State, f store.LetterFilter) (out string) {

@@ -329,6 +329,7 @@ func (m *stateSim) compareState() {
 			break
 		}
 	}
+	checkCount(m.t, m.s, store.LetterFilter{Limit: size, Reason: f.Reason, DeviceID: pick(m.rnd, []string{"", "d1"})})
 	reasons, want := map[store.Reason]int64{}, 0
 	for _, d := range m.model.letters {
 		reasons[d.Reason]++
