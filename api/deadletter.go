@@ -51,8 +51,19 @@ type Deletion struct {
 	Deleted int `json:"deleted"`
 }
 
+// LetterCount is how many letters there are.
+type LetterCount struct {
+	Count int64 `json:"count"`
+	More  bool  `json:"more" doc:"there are others, or may be: the count stops at 10,000, and when 200,000 were looked at; by reason alone, and of all, it is exact"`
+}
+
 type listLettersInput struct {
 	PageInput
+	LetterFilterInput
+}
+
+// LetterFilterInput is how a query chooses letters.
+type LetterFilterInput struct {
 	TimeRange
 	OrgID    string `query:"orgId" as:"id" unknown:"empty"`
 	DeviceID string `query:"deviceId" as:"id" unknown:"empty"`
@@ -78,7 +89,19 @@ func checkReason(location string, r store.Reason) error {
 	return invalidParam(location, fmt.Sprintf("%q is unknown; use one of %v", r, reasons))
 }
 
-const letterPiece = 1000 // letters in memory while a filter is worked off
+func (in *LetterFilterInput) filter() (store.LetterFilter, error) {
+	f := store.LetterFilter{OrgID: in.OrgID, DeviceID: in.DeviceID, Reason: store.Reason(in.Reason)}
+	err := checkReason("query.reason", f.Reason)
+	if err == nil {
+		f.From, f.To, err = receiptRange(in.TimeRange)
+	}
+	return f, err
+}
+
+const (
+	letterPiece    = 1000   // letters in memory while a filter is worked off
+	lettersCounted = 10_000 // at most, where it takes a look at each
+)
 
 func (s *Server) routeDeadLetters() {
 	tags := []string{"dead letters"}
@@ -87,6 +110,10 @@ func (s *Server) routeDeadLetters() {
 		OperationID: "list-dead-letters", Method: http.MethodGet, Path: path, Tags: tags,
 		Summary: "List rejected readings, newest first",
 	}, s.listLetters)
+	route(s, reads, huma.Operation{
+		OperationID: "count-dead-letters", Method: http.MethodGet, Path: path + "/count", Tags: tags,
+		Summary: "Count rejected readings, before they are replayed or deleted by the same filter",
+	}, s.countLetters)
 	route(s, reads, huma.Operation{
 		OperationID: "get-dead-letter", Method: http.MethodGet, Path: path + "/{id}", Tags: tags,
 		Summary: "Get a rejected reading with its message",
@@ -130,14 +157,11 @@ func (s *Server) routeDeadLetters() {
 }
 
 func (s *Server) listLetters(ctx context.Context, in *listLettersInput) (*answer[List[store.DeadLetter]], error) {
-	f := store.LetterFilter{OrgID: in.OrgID, DeviceID: in.DeviceID, Reason: store.Reason(in.Reason), Limit: in.Limit + 1}
-	if err := checkReason("query.reason", f.Reason); err != nil {
+	f, err := in.filter()
+	if err != nil {
 		return nil, err
 	}
-	var err error
-	if f.From, f.To, err = receiptRange(in.TimeRange); err != nil {
-		return nil, err
-	}
+	f.Limit = in.Limit + 1
 	if in.Cursor != "" {
 		after, err := store.ParseLetterID(in.Cursor)
 		if err != nil {
@@ -151,6 +175,23 @@ func (s *Server) listLetters(ctx context.Context, in *listLettersInput) (*answer
 	}
 	l := page(letters, in.Limit, func(l store.DeadLetter) string { return l.ID }, func(l store.DeadLetter) store.DeadLetter { return l })
 	return &answer[List[store.DeadLetter]]{l}, nil
+}
+
+func (s *Server) countLetters(ctx context.Context, in *LetterFilterInput) (*answer[LetterCount], error) {
+	f, err := in.filter()
+	if err != nil {
+		return nil, err
+	}
+	f.Limit = lettersCounted
+	f, any, err := s.admin.seen(ctx).letters(ctx, f)
+	if !any {
+		return &answer[LetterCount]{}, err
+	}
+	n, more, err := s.o.Letters.CountChosen(ctx, f)
+	if err != nil {
+		return nil, fmt.Errorf("count dead letters: %w", err)
+	}
+	return &answer[LetterCount]{LetterCount{n, more}}, nil
 }
 
 // seenLetters answers the letters of f that the actor sees.

@@ -220,6 +220,19 @@ func TestDeadLetters(t *testing.T) {
 	if one.ID != l.Items[0].ID || one.Payload == "" || one.Topic != "org/acme/device/d1/telemetry" || one.Source != "import" {
 		t.Errorf("letter %+v", one)
 	}
+	for _, c := range []struct {
+		q client.DeadLetterQuery
+		n int64
+	}{
+		{client.DeadLetterQuery{}, 4},
+		{client.DeadLetterQuery{DeviceID: "d1", Page: client.Page{Limit: 1}}, 4},
+		{client.DeadLetterQuery{DeviceID: "d1", Reason: store.ReasonUnknownPort}, 3},
+		{client.DeadLetterQuery{OrgID: "acme", From: time.Now().Add(time.Hour)}, 0},
+	} {
+		if n := must[client.LetterCount](t)(b.local.CountDeadLetters(ctx, c.q)); n != (client.LetterCount{Count: c.n}) {
+			t.Errorf("%+v counts %+v", c.q, n)
+		}
+	}
 	must[client.Port](t)(b.local.SetPort(ctx, "d1", 9, client.PortChange{}))
 	res := must[client.ReplayResult](t)(b.local.ReplayDeadLetters(ctx, client.Replay{LetterSelection: client.LetterSelection{DeviceID: "d1"}}))
 	if res != (client.ReplayResult{Stored: 2, Rejected: 2}) {

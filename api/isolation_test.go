@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -234,6 +235,8 @@ func trials() []trial {
 		{op: "resend-notification", method: "POST", path: "/notifications/{id}/resend", is: aDevice, make: message},
 		{op: "list-dead-letters", method: "GET", path: "/dead-letters", is: aList},
 		{op: "list-dead-letters", method: "GET", path: "/dead-letters?orgId={org}", is: aList},
+		{op: "count-dead-letters", method: "GET", path: "/dead-letters/count", is: theBox},
+		{op: "count-dead-letters", method: "GET", path: "/dead-letters/count?orgId={org}", is: theBox},
 		{op: "get-dead-letter", method: "GET", path: "/dead-letters/{id}", is: aDevice, make: letter},
 		{op: "replay-dead-letters", method: "POST", path: "/dead-letters/replay", body: `{"ids":["{id}"]}`, is: aList, make: letter},
 		{op: "delete-dead-letters", method: "POST", path: "/dead-letters/delete", body: `{"orgId":"{org}","reason":"quota"}`, is: aList},
@@ -370,6 +373,35 @@ func (w *world) foreign() string {
 		fmt.Fprintln(&out, path, status, body)
 	}
 	return out.String()
+}
+
+// TestLetterCountIsolation: everybody counts what the list answers them, whatever
+// they ask for.
+func TestLetterCountIsolation(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range callers() {
+		for _, query := range []string{
+			"?", "?orgId=ours&", "?orgId=theirs&", "?deviceId=ours-d1&", "?deviceId=theirs-d1&", "?reason=unknown_port&", "?reason=quota&",
+			"?orgId=theirs&reason=unknown_port&from=2020-01-01T00:00:00Z&", "?to=2020-01-01T00:00:00Z&",
+		} {
+			listed, list := w.as(&c, &trial{method: "GET", path: "/dead-letters" + query + "limit=1000"}, "", "")
+			counted, count := w.as(&c, &trial{method: "GET", path: "/dead-letters/count" + strings.TrimRight(query, "?&")}, "", "")
+			if listed != counted {
+				t.Errorf("%s, %s: the list answers %d, the count %d %s", c.name, query, listed, counted, count)
+			}
+			if listed != http.StatusOK {
+				continue
+			}
+			var l client.List[store.DeadLetter]
+			var n client.LetterCount
+			if err := errors.Join(json.Unmarshal([]byte(list), &l), json.Unmarshal([]byte(count), &n)); err != nil {
+				t.Fatal(err)
+			}
+			if int(n.Count) != len(l.Items) || n.More {
+				t.Errorf("%s, %s: counts %+v, %d are listed", c.name, query, n, len(l.Items))
+			}
+		}
+	}
 }
 
 // TestIsolation tries every operation as everybody, on objects of one's own

@@ -60,6 +60,19 @@ func (c *Client) DeadLetters(ctx context.Context, q DeadLetterQuery) (List[store
 	return out, c.call(ctx, http.MethodGet, "/dead-letters", q.values(), nil, &out)
 }
 
+// LetterCount is how many letters there are; More: or more than that.
+type LetterCount struct {
+	Count int64 `json:"count"`
+	More  bool  `json:"more"`
+}
+
+// CountDeadLetters counts those that a query chooses, whatever its page.
+func (c *Client) CountDeadLetters(ctx context.Context, q DeadLetterQuery) (LetterCount, error) {
+	q.Page = Page{}
+	var out LetterCount
+	return out, c.call(ctx, http.MethodGet, "/dead-letters/count", q.values(), nil, &out)
+}
+
 // DeadLetter answers one.
 func (c *Client) DeadLetter(ctx context.Context, id string) (store.DeadLetter, error) {
 	var out store.DeadLetter
