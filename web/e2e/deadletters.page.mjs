@@ -50,6 +50,7 @@ await story(async (s) => {
   await s.step('the port is registered there, and the value is in its place', async () => {
     const before = await ask(page, '/ledger');
     assert.deepEqual([before.stored, before.rejected], [1, 1]);
+    await seesText(page.locator('.register .counted'), 'There is 1 just now.');
     await page.getByLabel('Name').fill('Flow');
     await page.getByLabel('Unit').fill('l/s');
     await page.getByRole('button', { name: 'Register and replay' }).click();
@@ -121,7 +122,7 @@ await story(async (s) => {
   await s.step('a zone that is none is told in the dialog, and nothing typed is lost', async () => {
     await page.getByRole('button', { name: 'Replay all that match' }).click();
     const dialog = page.getByRole('dialog');
-    await seesText(dialog, 'ts_out_of_range, device d1');
+    await seesText(dialog, /All dead letters that match: ts_out_of_range, device d1\.\s+There is 1 just now\./);
     await dialog.getByLabel('Zone of times without one').fill('Nowhere/At_all');
     await dialog.getByRole('button', { name: 'Replay' }).click();
     await seesText(dialog, '"Nowhere/At_all" is not a zone such as Europe/Berlin or UTC');
@@ -135,6 +136,7 @@ await story(async (s) => {
   await s.step('all that match are deleted, once it is typed', async () => {
     await page.getByRole('button', { name: 'Delete all that match' }).click();
     const dialog = page.getByRole('dialog');
+    await seesText(dialog, /match: ts_out_of_range, device d1\.\s+There is 1 just now\. The readings cannot be brought back then\./);
     assert.equal(await dialog.getByRole('button', { name: 'Delete' }).isDisabled(), true);
     await dialog.getByLabel('Type delete to confirm').fill('delete');
     await dialog.getByRole('button', { name: 'Delete' }).click();
@@ -143,6 +145,45 @@ await story(async (s) => {
     await page.getByRole('button', { name: 'Clear the filter' }).click();
     await seesText(row('invalid_utf8'), 'd1');
     s.quiet();
+  });
+
+  await s.step('how many all are is said before they are replayed or deleted', async () => {
+    for (let value = 1; value <= 11; value++) await server.publish('d1', secret, { readings: [{ port: 70 + (value % 2), value }] });
+    await page.reload();
+    await row('unknown_port').nth(10).waitFor();
+    const dialog = page.getByRole('dialog');
+    const all = page.getByRole('button', { name: 'Replay all', exact: true });
+    assert.deepEqual(await ask(page, '/dead-letters/count'), { count: 12, more: false });
+    await all.click();
+    await seesText(dialog, /All dead letters\.\s+There are 12 just now\./);
+    await s.sound(page, 'deadletters-counted');
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Delete all', exact: true }).click();
+    await seesText(dialog, 'There are 12 just now.');
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+
+    const answers = (status, body) => page.route('**/api/v1/dead-letters/count*', (route) => route.fulfill({ status, json: body }), { times: 1 });
+    await answers(200, { count: 10000, more: true });
+    await all.click();
+    await seesText(dialog, /There are 10\s000\+ just now\./); // a narrow space between thousands
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    await answers(503, { title: 'Service Unavailable', status: 503, code: 'unavailable', detail: 'the counter is away' });
+    await all.click();
+    await seesText(dialog, 'They could not be counted: the counter is away');
+    await dialog.getByRole('button', { name: 'Replay' }).click(); // which it does not prevent
+    await outcome('0 stored, 0 duplicate, 12 still rejected.');
+    await page.getByLabel('Reason').selectOption('unknown_port');
+    await page.getByRole('button', { name: 'Delete all that match' }).click();
+    await seesText(dialog, 'There are 11 just now.');
+    await dialog.getByLabel('Type delete to confirm').fill('delete');
+    await dialog.getByRole('button', { name: 'Delete' }).click();
+    await outcome('11 dead letters deleted.');
+    await page.goto(server.base + '/admin/deadletters');
+    await row('invalid_utf8').waitFor();
+    s.quiet('503');
   });
 
   await s.step('a range is kept in the address, and a phone has it all', async () => {

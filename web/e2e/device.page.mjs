@@ -162,6 +162,21 @@ await story(async (s) => {
     s.quiet();
   });
 
+  await s.step('what was rejected is counted, then replayed', async () => {
+    await tab('Messages');
+    await page.getByRole('button', { name: 'Replay all' }).click();
+    const dialog = page.locator('dialog');
+    await seesText(dialog, /device d1\.\s+There is 1 just now\./);
+    await dialog.getByRole('button', { name: 'Replay' }).click();
+    await seesText(page.locator('.notices'), '0 stored, 0 duplicate, 1 rejected again.');
+    await page.locator('tr', { hasText: 'unknown_port' }).waitFor();
+    await page.locator('.panel', { hasText: 'Rejected and kept' }).getByRole('button', { name: 'Delete' }).click();
+    await seesText(dialog, 'There is 1 just now.');
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    s.quiet();
+  });
+
   await s.step('settings are changed; a new secret is shown once, and is the one that counts', async () => {
     await tab('Settings');
     const part = (name) => page.locator('.panel', { has: page.getByRole('heading', { name, exact: true }) });

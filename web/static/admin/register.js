@@ -10,7 +10,7 @@ import { t } from '../core/words.js';
 import { askDevices } from '../shell/pulse.js';
 import { useDraft } from './draft.js';
 import { choices, part, useOrganizations } from './nouns.js';
-import { replay } from './replay.js';
+import { Counted, replay } from './replay.js';
 
 /** @typedef {{l: import('./nouns.js').Letter, done: (r: any) => void}} Props */
 
@@ -44,7 +44,7 @@ export function RegisterPort({ l, done }) {
         <${Field} label=${t('admin.name')} autocomplete="off" ...${form.of('name')} />
         <${Field} label=${t('admin.register.unit')} autocomplete="off" ...${form.of('unit')} />
       </div>
-      <${Field} label=${t('admin.register.all', { device: l.deviceId })} type="checkbox" ...${form.of('all')} />
+      <${Field} label=${t('admin.register.all', { device: l.deviceId })} type="checkbox" hint=${html`<${Counted} what=${those(l, true)} />`} ...${form.of('all')} />
     <//>`;
 }
 
@@ -70,7 +70,7 @@ export function RegisterDevice({ l, done }) {
       <${Form} className="register" onSubmit=${bring} button=${t('admin.letters.replay')}>
         <p>${t('admin.register.secret', { device: made.id })}</p>
         <${Command} text=${made.secret || ''} />
-        <${Field} label=${t('admin.register.all', { device: made.id })} type="checkbox" ...${form.of('all')} />
+        <${Field} label=${t('admin.register.all', { device: made.id })} type="checkbox" hint=${html`<${Counted} what=${those(l, true)} />`} ...${form.of('all')} />
       <//>`;
   }
   return html`

@@ -4,6 +4,7 @@ import { useState } from 'preact/hooks';
 import { html } from '../parts/html.js';
 import { ask, Dialog } from '../parts/dialog.js';
 import { Field, Form } from '../parts/field.js';
+import { useQuery } from '../parts/query.js';
 import { count } from '../core/format.js';
 import { api } from '../core/session.js';
 import { t } from '../core/words.js';
@@ -32,6 +33,20 @@ function said(what) {
 }
 
 /**
+ * Counted says how many letters a filter chooses just now; of what is picked
+ * nothing.
+ * @param {{what: Choice}} p
+ */
+export function Counted({ what }) {
+  const { ids, all, ...filter } = what;
+  const { value, problem } = useQuery(async () => /** @type {{count: number, more: boolean} | null} */ (
+    ids ? null : await api.call('/dead-letters/count', { query: filter })), [JSON.stringify(filter)]);
+  const text = ids ? '' : problem ? t('admin.replay.uncounted', { why: problem.message }) : !value ? t('admin.replay.counting')
+    : t('admin.replay.counted', { n: value.count, count: count(value.count) + (value.more ? '+' : '') });
+  return html`<span role="status" class="counted">${text}</span>`;
+}
+
+/**
  * @param {{what: Choice, times?: boolean, onClose: () => void, onDone: (r: Result) => void}} p
  *   times: whether the letters' times may be their fault; absent: they may
  */
@@ -47,7 +62,8 @@ export function ReplayDialog({ what, times = true, onClose, onDone }) {
   return html`
     <${Dialog} title=${t('admin.replay.title')} onClose=${onClose}>
       <${Form} onSubmit=${submit} onCancel=${onClose} button=${t('admin.letters.replay')} onFaults=${form.onFaults}>
-        <p>${said(what)} ${t('admin.replay.lead')}</p>
+        <p>${said(what)} <${Counted} what=${what} /></p>
+        <p>${t('admin.replay.lead')}</p>
         ${times && html`
           <fieldset>
             <legend>${t('admin.replay.times')}</legend>
@@ -65,7 +81,7 @@ export function ReplayDialog({ what, times = true, onClose, onDone }) {
  */
 export function askDelete(what, done) {
   ask({
-    title: t('admin.replay.deleteTitle'), text: `${said(what)} ${t('admin.replay.deleteLead')}`, button: t('remove'), danger: true,
+    title: t('admin.replay.deleteTitle'), text: html`${said(what)} <${Counted} what=${what} /> ${t('admin.replay.deleteLead')}`, button: t('remove'), danger: true,
     type: what.ids ? undefined : 'delete',
     act: async () => done(await api.call('/dead-letters/delete', { method: 'POST', body: what, signal: AbortSignal.timeout(PATIENCE_MS) })),
   });

@@ -3,14 +3,15 @@ import { useState } from 'preact/hooks';
 import { html } from '../parts/html.js';
 import { Age } from '../parts/age.js';
 import { Command } from '../parts/command.js';
-import { ask } from '../parts/dialog.js';
-import { say, tell } from '../parts/notice.js';
+import { say } from '../parts/notice.js';
 import { Panel } from '../parts/page.js';
 import { Asking, usePages } from '../parts/query.js';
 import { Table } from '../parts/table.js';
+import { count } from '../core/format.js';
 import { may } from '../core/me.js';
 import { api } from '../core/session.js';
 import { t } from '../core/words.js';
+import { askDelete, ReplayDialog } from '../admin/replay.js';
 import { commands, split } from '../overview/rejections.js';
 
 const PAGE = 50;
@@ -21,24 +22,19 @@ const PAGE = 50;
 export function Letters({ id }) {
   const letters = usePages((cursor) => api.call('/dead-letters', { query: { deviceId: id, limit: PAGE, cursor } }), [id]);
   const [open, setOpen] = useState('');
-  const replay = () => tell(async () => {
-    const r = await api.call('/dead-letters/replay', { method: 'POST', body: { deviceId: id } });
-    say(t('device.letters.replayed', { stored: r.stored, duplicate: r.duplicate, rejected: r.rejected }), r.rejected ? 'bad' : 'good');
+  const [replay, setReplay] = useState(false);
+  const replayed = (/** @type {any} */ r) => {
+    say(t('device.letters.replayed', { stored: count(r.stored), duplicate: count(r.duplicate), rejected: count(r.rejected) }), r.rejected ? 'bad' : 'good');
     letters.reload();
-  });
-  const drop = () => ask({
-    title: t('device.letters.delete'), text: t('device.letters.deleteText', { id }), button: t('remove'), danger: true, act: async () => {
-      await api.call('/dead-letters/delete', { method: 'POST', body: { deviceId: id } });
-      letters.reload();
-    },
-  });
+  };
   const rows = /** @type {Letter[]} */ (letters.items || []);
   return html`
     <${Panel} title=${t('device.letters.title')} hint=${t('device.letters.hint')} actions=${html`
         <button class="quiet" onClick=${letters.reload}>${t('device.letters.reload')}</button>
         ${may('write') && rows.length > 0 && html`
-          <button class="secondary" onClick=${replay}>${t('device.letters.replay')}</button>
-          <button class="secondary" onClick=${drop}>${t('remove')}</button>`}`}>
+          <button class="secondary" onClick=${() => setReplay(true)}>${t('device.letters.replay')}</button>
+          <button class="secondary" onClick=${() => askDelete({ deviceId: id }, letters.reload)}>${t('remove')}</button>`}`}>
+      ${replay && html`<${ReplayDialog} what=${{ deviceId: id }} onClose=${() => setReplay(false)} onDone=${replayed} />`}
       <${Asking} of=${letters} />
       ${letters.items && !rows.length && html`<p class="hint pad">${t('device.letters.none')}</p>`}
       ${rows.length > 0 && html`<${Table} label=${t('device.letters.title')} rows=${rows} rowKey=${(/** @type {Letter} */ l) => l.id} more=${letters.more} loading=${letters.loading}

@@ -176,8 +176,7 @@ export default {
     },
     letters: {
       title: 'Abgelehnt und aufgehoben', hint: 'bis sie wiederholt oder gelöscht werden', none: 'Von diesem Gerät ist nichts Abgelehntes aufgehoben.', reload: 'Neu nachsehen', replay: 'Alle wiederholen',
-      replayed: '{stored} gespeichert, {duplicate} doppelt, {rejected} erneut abgelehnt.', delete: 'Abgelehntes löschen',
-      deleteText: 'Alle abgelehnten Messwerte von {id} werden gelöscht. Die Bilanz behält ihre Zahl.',
+      replayed: '{stored} gespeichert, {duplicate} doppelt, {rejected} erneut abgelehnt.',
       received: 'Empfangen', reason: 'Grund', port: 'Messstelle', cause: 'Ursache', message: 'Nachricht', show: 'Zeigen',
     },
     ledger: {
@@ -417,6 +416,8 @@ export default {
       title: 'Abgelehnte einspielen', lead: 'Sie werden neu beurteilt, nach den jetzt registrierten Geräten und Ports. Was wieder abgelehnt wird, bleibt hier.',
       some: { one: '{n} abgelehnter Messwert.', other: '{n} abgelehnte Messwerte.' }, every: 'Alle abgelehnten Messwerte.', matching: 'Alle abgelehnten Messwerte, die passen: {what}.',
       ofDevice: 'Gerät {device}', inRange: 'im Zeitraum empfangen',
+      counting: 'Sie werden gezählt …', uncounted: 'Sie ließen sich nicht zählen: {why}',
+      counted: { one: 'Zurzeit ist es {count}.', other: 'Zurzeit sind es {count}.' },
       times: 'Wenn es an der Zeit liegt', useReceivedAt: 'Zeit des Empfangs nehmen', useReceivedAtHint: 'Wo die eigene Zeit des Messwerts nicht brauchbar ist.',
       zone: 'Zone von Zeiten ohne Zone', zoneHint: 'Leer: wie am Gerät eingestellt.',
       result: '{stored} gespeichert, {duplicate} doppelt, {rejected} weiterhin abgelehnt.',

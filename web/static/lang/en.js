@@ -175,8 +175,7 @@ export default {
     },
     letters: {
       title: 'Rejected and kept', hint: 'until they are replayed or deleted', none: 'Nothing of this device is kept as rejected.', reload: 'Look again', replay: 'Replay all',
-      replayed: '{stored} stored, {duplicate} duplicate, {rejected} rejected again.', delete: 'Delete what was rejected',
-      deleteText: 'All rejected readings of {id} are deleted. The ledger keeps their count.',
+      replayed: '{stored} stored, {duplicate} duplicate, {rejected} rejected again.',
       received: 'Received', reason: 'Reason', port: 'Port', cause: 'Cause', message: 'Message', show: 'Show',
     },
     ledger: {
@@ -407,6 +406,8 @@ export default {
       title: 'Replay dead letters', lead: 'They are judged anew, as the devices and ports are registered now. What is rejected again stays here.',
       some: { one: '{n} dead letter.', other: '{n} dead letters.' }, every: 'All dead letters.', matching: 'All dead letters that match: {what}.',
       ofDevice: 'device {device}', inRange: 'received in the range',
+      counting: 'Counting them…', uncounted: 'They could not be counted: {why}',
+      counted: { one: 'There is {count} just now.', other: 'There are {count} just now.' },
       times: 'When the time is the fault', useReceivedAt: 'Take the time of receipt', useReceivedAtHint: 'Where the reading’s own time cannot be used.',
       zone: 'Zone of times without one', zoneHint: 'Empty: as the device is set.',
       result: '{stored} stored, {duplicate} duplicate, {rejected} still rejected.',
