@@ -22,6 +22,7 @@ type Broker struct {
 	log      *slog.Logger
 	metrics  *metrics
 	refusals refusals
+	commands *commands // nil: there are none
 	begin    time.Time
 
 	mochi    *mqtt.Server
@@ -62,6 +63,10 @@ func New(o Options) (*Broker, error) {
 		Logger:                 slog.New(slog.DiscardHandler),
 		SysTopicResendInterval: int64((10 * 365 * 24 * time.Hour) / time.Second), // nobody may read $SYS
 	})
+	var err error
+	if b.commands, err = newCommands(b, o.Commands); err != nil {
+		return nil, fmt.Errorf("make the broker: %w", err)
+	}
 	if err := m.register(o.Registerer, &b.mochi.Info.InflightDropped); err != nil {
 		return nil, err
 	}
@@ -122,6 +127,9 @@ func (b *Broker) Start(ctx context.Context) error {
 		return err
 	}
 	b.started = true
+	if b.commands != nil {
+		go b.commands.run()
+	}
 	b.listener.open(doors)
 	b.ticking.Go(b.refreshPresence)
 	b.ticking.Go(b.reviewLogins)
@@ -174,7 +182,11 @@ func (b *Broker) Close(ctx context.Context) error {
 	if !b.started {
 		return nil
 	}
-	if err := b.listener.close(ctx); err != nil {
+	err := b.listener.close(ctx)
+	if b.commands != nil {
+		b.commands.close()
+	}
+	if err != nil {
 		return err
 	}
 	b.ticking.Wait()

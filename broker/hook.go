@@ -69,13 +69,20 @@ func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet
 	return pk
 }
 
-// OnPacketSent notices the CONNACK.
+// OnPacketSent notices the CONNACK, commands on their way, and devices that
+// listen for more.
 func (h *hook) OnPacketSent(cl *mqtt.Client, pk packets.Packet, _ []byte) {
-	if pk.FixedHeader.Type != packets.Connack {
+	s := sessionOf(cl)
+	if s == nil {
 		return
 	}
-	if s := sessionOf(cl); s != nil {
+	switch pk.FixedHeader.Type {
+	case packets.Connack:
 		s.greet()
+	case packets.Suback:
+		h.b.kickCommands(s)
+	case packets.Publish:
+		h.b.commands.sent(s, &pk)
 	}
 }
 
@@ -97,7 +104,12 @@ func v3ReturnCode(version, code byte) byte {
 }
 
 // OnPublishDropped counts what a slow subscriber loses.
-func (h *hook) OnPublishDropped(*mqtt.Client, packets.Packet) { h.b.metrics.dropped.Inc() }
+func (h *hook) OnPublishDropped(cl *mqtt.Client, pk packets.Packet) {
+	h.b.metrics.dropped.Inc()
+	if s := sessionOf(cl); s != nil {
+		h.b.commands.dropped(s, &pk)
+	}
+}
 
 // OnWill judges a will at the end of its connection, also one that asked for a
 // delay.

@@ -62,6 +62,9 @@ func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	cl.ID = s.key
 	cl.Properties.Username = nil
 	cl.Properties.Props.User = nil
+	// mochi keeps an alias in the place of the topic of what is not acked yet: on
+	// another connection nobody would know what it stands for.
+	cl.Properties.Props.TopicAliasMaximum = 0
 	keepalive(cl, c, s.v5)
 	c.session = s
 	return nil
@@ -147,7 +150,8 @@ func (b *Broker) judgeInherited(s *session) {
 		}
 	}
 	for _, pk := range earlier.State.Inflight.GetAll(false) {
-		if pk.FixedHeader.Type == packets.Publish && !s.access.reads(pk.TopicName) {
+		// Commands that nobody acked come from the queue again, while they are good.
+		if _, ours := s.access.command(&pk); ours || pk.FixedHeader.Type == packets.Publish && !s.access.reads(pk.TopicName) {
 			earlier.State.Inflight.Delete(pk.PacketID)
 		}
 	}
@@ -165,6 +169,7 @@ func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 	for filter := range cl.State.Subscriptions.GetAll() {
 		h.b.noticeFilter(filter)
 	}
+	h.b.kickCommands(s)
 }
 
 // refusal makes the line of something that a principal was refused.

@@ -23,6 +23,7 @@ type metrics struct {
 	dropped       prometheus.Counter
 	published     *prometheus.CounterVec // telemetry and other
 	panics        prometheus.Counter
+	commands      *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -52,6 +53,7 @@ func newMetrics() *metrics {
 		}),
 		published: counters("publishes_total", "PUBLISH packets that were accepted.", "kind", "qos"),
 		dropped:   counter("deliveries_dropped_total", "Messages not delivered to a subscriber that is too slow."),
+		commands:  counters("commands_total", "Steps of commands to devices; sent counts each time that one goes out.", "state"),
 		panics:    counter("panics_recovered_total", "Connections closed because serving them panicked."),
 	}
 	for qos, label := range [...]string{"0", "1"} {
@@ -73,7 +75,7 @@ func (m *metrics) register(reg prometheus.Registerer, overdue *int64) error {
 	}, func() float64 { return float64(atomic.LoadInt64(overdue)) })
 	for _, c := range []prometheus.Collector{
 		m.sockets, m.sessions, m.socketsClosed, m.handshakes, m.logins, m.loginsRefused,
-		m.published, m.refused, m.resent, m.acks, m.ackSeconds, m.dropped, m.panics, inflight,
+		m.published, m.refused, m.resent, m.acks, m.ackSeconds, m.dropped, m.panics, m.commands, inflight,
 	} {
 		if err := reg.Register(c); err != nil {
 			return fmt.Errorf("register the broker's metrics: %w", err)

@@ -46,6 +46,9 @@ type Options struct {
 	Authenticator Authenticator
 	Devices       Devices
 
+	// Commands keeps what devices are told to do; nil: there are no commands.
+	Commands store.Commands
+
 	// Presence is told when a device comes and goes, and every
 	// PresenceInterval when it was heard of since.
 	Presence func(uid uint32, p store.Presence)

@@ -47,6 +47,8 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 			s.subscribeID = pk.PacketID
 			pk.PacketID, pk.FixedHeader.Qos = 0, 0
 		}
+	case packets.Puback:
+		h.b.commands.acked(s, cl, &pk)
 	case packets.Disconnect:
 		s.said = pk.ReasonCode < packets.ErrUnspecifiedError.Code
 		pk.Properties.SessionExpiryInterval = min(pk.Properties.SessionExpiryInterval, maxSessionExpiry)
@@ -170,6 +172,10 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 		if s.submit(pk.Payload) {
 			b.fanOut(s, pk)
 		}
+		return taken, nil
+	}
+	if s.in.route == routeResult {
+		b.takeResult(s, pk)
 		return taken, nil
 	}
 	if s.in.qos > 0 && !s.reserve() {

@@ -12,7 +12,7 @@ import (
 // and for the page. Line begins with "refused: " and names cause and fix; that
 // of kind qos0 begins with "accepted: ", and is a warning.
 type Refusal struct {
-	Kind     string // login, publish, subscribe, will, qos0, qos2, limit, full, or tls_ and why a handshake failed
+	Kind     string // login, publish, subscribe, will, qos0, qos2, limit, full, cmdres, or tls_ and why a handshake failed
 	User     string // as sent, made fit to be shown
 	OrgID    string // empty when nobody is logged in
 	DeviceID string // of the device that is logged in

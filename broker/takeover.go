@@ -67,6 +67,7 @@ func (b *Broker) ended(c *conn, err error) {
 		b.conclude(s, err)
 	}
 	s.account.leave(s, s.outcome(err))
+	b.kickCommands(s) // another connection of the device may take what this one had
 	s.greet()
 	close(s.done)
 }

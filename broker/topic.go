@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mochi-mqtt/server/v2/packets"
+
 	"tidegate/ingest"
 	"tidegate/store"
 )
@@ -15,6 +17,7 @@ const (
 	routeDenied route = iota
 	routeTelemetry
 	routeLifecycle // the device's own status
+	routeResult    // the device's answer to a command
 	routeOther     // anything else below a device's subtree
 )
 
@@ -44,6 +47,8 @@ func (a *access) publish(topic string) (r route, orgID, deviceID string) {
 			return routeTelemetry, a.orgID, a.deviceID
 		case rest == "lifecycle":
 			return routeLifecycle, a.orgID, a.deviceID
+		case rest == "cmdres":
+			return routeResult, a.orgID, a.deviceID
 		}
 		return routeOther, a.orgID, a.deviceID
 	}
@@ -52,6 +57,17 @@ func (a *access) publish(topic string) (r route, orgID, deviceID string) {
 		return routeDenied, "", ""
 	}
 	return routeTelemetry, org, id
+}
+
+// command answers the id of a command of the queue's that a packet to the device
+// carries. What others publish on its command topic is a message as any.
+func (a *access) command(pk *packets.Packet) (id string, ours bool) {
+	if a.deviceID == "" || pk.FixedHeader.Type != packets.Publish {
+		return "", false
+	}
+	rest, ok := strings.CutPrefix(pk.TopicName, a.prefix)
+	answer, asked := strings.CutPrefix(pk.Properties.ResponseTopic, a.prefix)
+	return string(pk.Properties.CorrelationData), ok && rest == "command" && asked && answer == "cmdres"
 }
 
 // reads reports whether the filter, or topic, lies wholly within what the

@@ -37,7 +37,7 @@ func TestPublishAccess(t *testing.T) {
 	}{
 		{"device", deviceD1, "org/acme/device/d1/telemetry", routeTelemetry, "d1"},
 		{"device", deviceD1, "org/acme/device/d1/lifecycle", routeLifecycle, "d1"},
-		{"device", deviceD1, "org/acme/device/d1/cmdres", routeOther, "d1"},
+		{"device", deviceD1, "org/acme/device/d1/cmdres", routeResult, "d1"},
 		{"device", deviceD1, "org/acme/device/d1/a/b", routeOther, "d1"},
 		{"device", deviceD1, "org/acme/device/d1/telemetry/", routeOther, "d1"},
 		{"device", deviceD1, "org/acme/device/d1/", routeDenied, ""},
