@@ -141,7 +141,7 @@ func (b *Broker) listeners(deviceID string, uid uint32, topic string) (to []*ses
 	if a == nil || a.uid != uid {
 		return nil
 	}
-	open := a.sessionsThat(func(s *session) bool { return isClosed(s.greeted) && !isClosed(s.conn.closed) })
+	open := a.sessionsThat(func(s *session) bool { return isClosed(s.greeted) && !s.subscribing.Load() && !isClosed(s.conn.closed) })
 	if len(open) == 0 {
 		return nil
 	}

@@ -80,6 +80,7 @@ func (h *hook) OnPacketSent(cl *mqtt.Client, pk packets.Packet, _ []byte) {
 	case packets.Connack:
 		s.greet()
 	case packets.Suback:
+		s.subscribing.Store(false)
 		h.b.kickCommands(s)
 	case packets.Publish:
 		h.b.commands.sent(s, &pk)

@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -30,6 +31,10 @@ type session struct {
 	credentials *credentials // until the session is registered
 
 	acks acks
+
+	// subscribing is set from a SUBSCRIBE until its SUBACK is out: no command comes
+	// before it, which MQTT allows and simple clients do not expect.
+	subscribing atomic.Bool
 
 	// Of the goroutine that serves the connection.
 	in          inbound
