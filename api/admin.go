@@ -53,6 +53,9 @@ type AdminOptions struct {
 	Lifecycles interface {
 		DeleteLifecycle(ctx context.Context, uid uint32) error
 	}
+	// DropCommands ends, for a reason, the open commands of a device that gets no
+	// more, and with history deletes all of its commands; nil: there are none.
+	DropCommands func(ctx context.Context, uid uint32, reason string, history bool) error
 	// Between makes a change that verdicts on readings depend on: no reading is
 	// judged meanwhile, and every earlier verdict is durable. nil: there is no
 	// traffic.
@@ -84,6 +87,7 @@ type Admin struct {
 	o         AdminOptions
 	mu        sync.Mutex
 	passwords *passwords
+	commands  sync.RWMutex // held over sending one, and alone to drop those of a device
 
 	keysMu      sync.Mutex
 	keysChanged chan struct{} // closed, and made anew, with each change of a key

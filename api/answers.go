@@ -194,6 +194,7 @@ func tags() []*huma.Tag {
 		{Name: "users", Description: "People who log in."},
 		{Name: "api keys", Description: "Programs that ask, and that hand in readings."},
 		{Name: "devices", Description: "What publishes readings."},
+		{Name: "commands", Description: "What devices are told to do, and what became of it."},
 		{Name: "ports", Description: "What a device measures, and how its raw values are calibrated."},
 		{Name: "alert rules", Description: "What is an alarm."},
 		{Name: "channels", Description: "Who hears of alarms, and how."},

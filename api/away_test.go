@@ -68,7 +68,8 @@ func (o *outage) ReplayLetters(ctx context.Context, ids []store.LetterID, ro ing
 func newOutageBox(t *testing.T) (*box, *outage) {
 	t.Helper()
 	out := &outage{}
-	b := newBox(t, func(o *Options) {
+	d := &dispatch{}
+	b := newBox(t, d.give(t), func(o *Options) {
 		out.Readings, out.Pipeline = o.Readings, o.Pipeline
 		o.Readings, o.Pipeline = out, out
 		o.Admin.o.Writable = func(context.Context) error {
@@ -140,6 +141,12 @@ func TestDatabaseAway(t *testing.T) {
 		t.Error("nobody can log in")
 	}
 	must[string](t)(b.remote(t, "").PostTelemetry(t.Context(), "d1", "S", "", []byte(`{"readings":[{"port":2,"value":1}]}`)))
+
+	c := must[client.Command](t)(b.remote(t, token).SendCommand(t.Context(), "d1", client.NewCommand{Name: "stop"}))
+	must[client.List[client.Command]](t)(b.local.Commands(t.Context(), client.CommandQuery{DeviceID: "d1"}))
+	if c = must[client.Command](t)(b.remote(t, token).WithdrawCommand(t.Context(), "d1", c.ID)); c.State != store.CommandExpired {
+		t.Errorf("a command while the database is away: %+v", c)
+	}
 
 	// A replay says so too, and the trail that it failed.
 	resp, body := b.do(t, "POST", "/api/v1/dead-letters/replay", token, js, `{"ids":["`+letters.Items[0].ID+`"]}`)

@@ -3,12 +3,14 @@ package api
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -21,8 +23,8 @@ const maxBody = 1 << 20
 
 // readJSON reads a body for an operation that takes JSON, refuses what is none
 // or is ambiguous, and leaves the rest to be read again by the library. An
-// optional one may be empty.
-func readJSON(c echo.Context, limit int64, optional bool) error {
+// optional one may be empty; free are the keys whose values are not its own.
+func readJSON(c echo.Context, limit int64, optional bool, free []string) error {
 	r := c.Request()
 	t := mediaType(r.Header)
 	if t != "" && t != "application/json" && !strings.HasSuffix(t, "+json") {
@@ -39,7 +41,7 @@ func readJSON(c echo.Context, limit int64, optional bool) error {
 	if len(b) == 0 {
 		return problem(http.StatusBadRequest, "invalid", "the body is empty; this takes JSON")
 	}
-	if err := checkJSON(b, true); err != nil {
+	if err := checkJSON(b, true, free...); err != nil {
 		p := problem(http.StatusBadRequest, "invalid", "the body: "+err.Error())
 		p.Errors = []ProblemField{{Message: err.Error(), Location: "body"}}
 		return p
@@ -92,6 +94,20 @@ func errBody(err error) error {
 	}
 	// The cause is the client's, and at most its own network's.
 	return problem(http.StatusBadRequest, "invalid", "the body broke off, or is not as its headers say")
+}
+
+// freeKeys lists those of a body whose values are handed on as they are.
+func freeKeys(body reflect.Type) (keys []string) {
+	if body.Kind() != reflect.Struct {
+		return nil
+	}
+	for i := range body.NumField() {
+		if f := body.Field(i); f.Type == reflect.TypeFor[json.RawMessage]() {
+			key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			keys = append(keys, strings.ToLower(key))
+		}
+	}
+	return keys
 }
 
 // bodyLimit answers how large the JSON body of an operation may be.

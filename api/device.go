@@ -221,7 +221,7 @@ func (a *Admin) putDevice(ctx context.Context, c change, d store.Device, cut str
 	})
 }
 
-// RetireDevice ends a device's logins, keeps its history under its id and
+// RetireDevice ends a device's logins and open commands, keeps its history under its id and
 // frees its serial number.
 func (a *Admin) RetireDevice(ctx context.Context, id string) (Device, error) {
 	a.mu.Lock()
@@ -230,17 +230,20 @@ func (a *Admin) RetireDevice(ctx context.Context, id string) (Device, error) {
 	if err != nil {
 		return Device{}, err
 	}
+	const reason = "the device was retired"
 	if d.State == store.DeviceRetired {
-		return newDevice(d), nil
+		return newDevice(d), a.dropCommands(ctx, d, reason, false) // of which the first time went wrong
 	}
 	before := auditOf(d)
 	d.State, d.SecretHash = store.DeviceRetired, nil
-	err = a.putDevice(ctx, change{"device.retire", "device", id, d.OrgID, before, auditOf(d)}, d, "device retired")
-	return newDevice(d), err
+	if err := a.putDevice(ctx, change{"device.retire", "device", id, d.OrgID, before, auditOf(d)}, d, "device retired"); err != nil {
+		return Device{}, err
+	}
+	return newDevice(d), a.dropCommands(ctx, d, reason, false)
 }
 
-// DeleteDevice hides a device and its readings, and deletes its comings and
-// goings; its id stays reserved.
+// DeleteDevice hides a device and its readings, and deletes its commands, and
+// its comings and goings; its id stays reserved.
 func (a *Admin) DeleteDevice(ctx context.Context, id string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -250,7 +253,10 @@ func (a *Admin) DeleteDevice(ctx context.Context, id string) error {
 	}
 	before := auditOf(d)
 	d.State, d.SecretHash = store.DeviceDeleted, nil
-	if err := a.putDevice(ctx, change{"device.delete", "device", id, d.OrgID, before, nil}, d, "device deleted"); err != nil || a.o.Lifecycles == nil {
+	if err := a.putDevice(ctx, change{"device.delete", "device", id, d.OrgID, before, nil}, d, "device deleted"); err != nil {
+		return err
+	}
+	if err := a.dropCommands(ctx, d, "the device was deleted", true); err != nil || a.o.Lifecycles == nil {
 		return err
 	}
 	if err := a.o.Lifecycles.DeleteLifecycle(context.WithoutCancel(ctx), d.UID); err != nil {

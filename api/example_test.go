@@ -26,12 +26,16 @@ import (
 // answered against what is documented. With -update it writes the answers; they
 // are embedded, so that the description follows with the next run.
 func TestExamples(t *testing.T) {
-	b := newBox(t, withBoxParts)
+	d := &dispatch{}
+	b := newBox(t, withBoxParts, d.give(t))
 	must[client.Organization](t)(b.local.CreateOrganization(t.Context(), client.NewOrganization{ID: "empty", Name: "Empty"}))
 	fires := alarm("acme", "d1", 0)
 	dead := told(fires, "ch-0123456789abcdef", store.NotificationDead)
 	dead.LastError = "410 Gone"
 	b.keep(t, []store.AlertEvent{fires}, dead)
+	if err := d.kept.PutCommands(t.Context(), []store.Command{pumped}); err != nil {
+		t.Fatal(err)
+	}
 	token, said := "", answers{}
 	all := must[[]example](t)(parseExamples())
 	exampled := map[string]bool{}
@@ -72,6 +76,14 @@ func TestExamples(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// pumped is a command that the first device of a box has answered.
+var pumped = store.Command{
+	ID: "01j4febig0abcdefgh", UID: 1, OrgID: "acme", DeviceID: "d1", Name: "set-speed", Params: json.RawMessage(`{"rpm":1200}`), State: store.CommandDone,
+	Actor: "user:ann@example.org", CreatedAt: store.Time(exampleTime.UnixMilli()), ExpiresAt: store.Time(exampleTime.Add(time.Hour).UnixMilli()), Sent: 1,
+	SentAt: store.Time(exampleTime.Add(20 * time.Millisecond).UnixMilli()), AckedAt: store.Time(exampleTime.Add(45 * time.Millisecond).UnixMilli()),
+	EndedAt: store.Time(exampleTime.Add(1200 * time.Millisecond).UnixMilli()), Result: json.RawMessage(`{"rpm":1195}`),
 }
 
 // withBoxParts are the parts of the whole program that a box here is without.
@@ -255,6 +267,7 @@ var (
 	keyText     = regexp.MustCompile(`key-[0-9a-hjkmnp-tv-z]{16}`)
 	alarmText   = regexp.MustCompile(`\b(rule|ch)-[0-9a-hjkmnp-tv-z]{16}\b`)
 	silenceText = regexp.MustCompile(`\bsil-[0-9a-hjkmnp-tv-z]{16}\b`)
+	commandText = regexp.MustCompile(`\b0[0-9a-v]{9}[a-z2-7]{8}\b`)
 	sessionText = regexp.MustCompile(`"id":"[0-9a-hjkmnp-tv-z]{20,}"`)
 	linkText    = regexp.MustCompile(`http://[^"#]*(#[a-z]+=)[^"]*`)
 	streamText  = regexp.MustCompile(`"stream":"[A-Z2-7]{26}"`)
@@ -272,6 +285,7 @@ func steady(t *testing.T, b []byte) json.RawMessage {
 	b = keyText.ReplaceAll(b, []byte("key-0123456789abcdef"))
 	b = alarmText.ReplaceAll(b, []byte("$1-0123456789abcdef"))
 	b = silenceText.ReplaceAll(b, []byte("sil-0123456789abcdef"))
+	b = commandText.ReplaceAll(b, []byte(pumped.ID))
 	b = sessionText.ReplaceAll(b, []byte(`"id":"0123456789abcdefghjk"`))
 	b = linkText.ReplaceAll(b, []byte("https://box.example${1}…"))
 	b = grantName.ReplaceAll(b, []byte(`"name":"grant-…"`))

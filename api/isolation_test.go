@@ -123,6 +123,9 @@ func trials() []trial {
 		return must[client.Silence](w.t)(w.b.local.CreateSilence(w.t.Context(), client.NewSilence{OrgID: org, Comment: "of " + org, EndsAt: &end})).ID
 	}
 	letter := func(w *world, org string) string { return w.letters[org] }
+	command := func(w *world, org string) string {
+		return must[client.Command](w.t)(w.b.local.SendCommand(w.t.Context(), org+"-d1", client.NewCommand{Name: "of-" + org})).ID
+	}
 	fresh := func(w *world, org string) string { w.made++; return fmt.Sprintf("%s-new-%d", org, w.made) }
 	const csv = "text/csv"
 	return []trial{
@@ -175,6 +178,10 @@ func trials() []trial {
 		{op: "list-lifecycle", method: "GET", path: "/devices/{id}/lifecycle", is: aDevice},
 		{op: "list-lifecycles", method: "GET", path: "/lifecycle", is: aList},
 		{op: "list-lifecycles", method: "GET", path: "/lifecycle?orgId={org}", is: aList},
+		{op: "list-commands", method: "GET", path: "/devices/{id}/commands", is: aDevice},
+		{op: "send-command", method: "POST", path: "/devices/{id}/commands", body: `{"name":"of-{id}"}`, is: aDevice, ok: 201},
+		{op: "get-command", method: "GET", path: "/devices/{org}-d1/commands/{id}", is: aDevice, make: command},
+		{op: "withdraw-command", method: "DELETE", path: "/devices/{org}-d1/commands/{id}", is: aDevice, make: command},
 		{op: "update-device", method: "PATCH", path: "/devices/{id}", body: `{"name":"x"}`, is: aDevice},
 		{op: "retire-device", method: "POST", path: "/devices/{id}/retire", is: anOrg, make: device},
 		{op: "delete-device", method: "DELETE", path: "/devices/{id}", is: anOrg, ok: 204, make: device},
@@ -264,7 +271,8 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, b: newBox(t, withStatus), letters: map[string]string{}, alarms: map[string]store.AlertEvent{}}
+	d := &dispatch{}
+	w := &world{t: t, b: newBox(t, withStatus, d.give(t)), letters: map[string]string{}, alarms: map[string]store.AlertEvent{}}
 	ctx := t.Context()
 	for _, org := range []string{ownOrg, foreignOrg} {
 		must[client.Organization](t)(w.b.local.CreateOrganization(ctx, client.NewOrganization{ID: org, Name: "Org " + org}))
@@ -367,7 +375,7 @@ func (w *world) foreign() string {
 	everything := &caller{access: store.Everything()}
 	for _, path := range []string{
 		"/organizations/theirs", "/devices?orgId=theirs&ports=true&includeDeleted=true", "/users/theirs@example.org",
-		"/api-keys?orgId=theirs", "/alert-rules?orgId=theirs", "/channels?orgId=theirs", "/dead-letters?orgId=theirs", "/alert-events?orgId=theirs", "/silences?orgId=theirs", "/notifications?orgId=theirs", "/lifecycle?orgId=theirs", "/readings?deviceId=theirs-d1", "/ledger?by=hour&deviceId=theirs-d1",
+		"/api-keys?orgId=theirs", "/alert-rules?orgId=theirs", "/channels?orgId=theirs", "/dead-letters?orgId=theirs", "/alert-events?orgId=theirs", "/silences?orgId=theirs", "/notifications?orgId=theirs", "/lifecycle?orgId=theirs", "/readings?deviceId=theirs-d1", "/devices/theirs-d1/commands", "/ledger?by=hour&deviceId=theirs-d1",
 	} {
 		status, body := w.as(everything, &trial{method: "GET", path: path}, "", "")
 		fmt.Fprintln(&out, path, status, body)

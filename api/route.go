@@ -59,6 +59,10 @@ func route[I, O any](s *Server, p policy, op huma.Operation, h func(context.Cont
 	op.BodyReadTimeout = -1 // the body is read by then, see readJSON
 	body, takesJSON := reflect.TypeFor[I]().FieldByName("Body")
 	optional := takesJSON && body.Type.Kind() == reflect.Pointer
+	var free []string
+	if takesJSON {
+		free = freeKeys(body.Type)
+	}
 	limit := bodyLimit(&op)
 	op.Security = securityOf(p)
 	if n := needs(p); n != "" {
@@ -76,7 +80,7 @@ func route[I, O any](s *Server, p policy, op huma.Operation, h func(context.Cont
 		switch {
 		case err != nil:
 		case takesJSON:
-			err = readJSON(c, limit, optional)
+			err = readJSON(c, limit, optional, free)
 		case stream != nil && p.kind != isDevice: // what a device sends is kept, whatever it is called
 			err = checkMediaType(c.Request().Header, stream)
 		}

@@ -54,6 +54,11 @@ type Options struct {
 	Episodes Episodes
 	Resender Resender
 
+	// Commands keeps what devices are told to do, and Dispatcher brings it to them.
+	// What needs one that is nil answers 503.
+	Commands   store.Commands
+	Dispatcher Dispatcher
+
 	// Presence answers what the broker last saw of a device; nil: nothing.
 	Presence func(uid uint32) store.Presence
 	// Pulse answers when a device was last heard of by a message since the start,
@@ -217,6 +222,7 @@ func (s *Server) routes() {
 	s.routeAPIKeys()
 	s.routeDevices()
 	s.routeLifecycle()
+	s.routeCommands()
 	s.routePorts()
 	s.routeAlertRules()
 	s.routeAlertTest()

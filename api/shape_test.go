@@ -36,6 +36,8 @@ func TestClientShapes(t *testing.T) {
 		{AlertAcknowledgement{}, client.AlertAcknowledgement{}},
 		{AlertComment{}, client.AlertComment{}},
 		{Silence{}, client.Silence{}},
+		{Command{}, client.Command{}},
+		{NewCommand{}, client.NewCommand{}},
 		{NewSilence{}, client.NewSilence{}},
 		{Notification{}, client.Notification{}},
 		{Login{}, client.Login{}},

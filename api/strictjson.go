@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -20,7 +21,10 @@ const maxJSONDepth = 32
 // UTF-8, whose bytes would be replaced; numbers that no float64 holds; and, in a
 // change, null, which one writer means as "leave it" and another as "take it
 // away". An ambiguous order to a plant is no order.
-func checkJSON(b []byte, change bool) error {
+//
+// What the object has under one of the free keys, in lower case, is somebody
+// else's: it may have null, keys that differ in case alone, and as much depth as the decoder takes.
+func checkJSON(b []byte, change bool, free ...string) error {
 	if !utf8.Valid(b) {
 		return errors.New("it is not UTF-8")
 	}
@@ -41,7 +45,8 @@ func checkJSON(b []byte, change bool) error {
 		if err != nil {
 			return err
 		}
-		if t == nil && change {
+		within := len(open) > 0 && slices.Contains(free, open[0].key) && (open[0].value || len(open) > 1)
+		if t == nil && change && !within {
 			return fmt.Errorf("null at byte %d: leave the key out to change nothing", d.InputOffset())
 		}
 		if n, ok := t.(json.Number); ok {
@@ -59,10 +64,10 @@ func checkJSON(b []byte, change bool) error {
 			}
 		}
 		if t == json.Delim('{') || t == json.Delim('[') {
-			if len(open) == maxJSONDepth {
+			if len(open) == maxJSONDepth && !within {
 				return fmt.Errorf("it is nested deeper than %d levels", maxJSONDepth)
 			}
-			f := jsonFrame{}
+			f := jsonFrame{exact: within}
 			if t == json.Delim('{') {
 				f.keys = map[string]bool{}
 			}
@@ -75,6 +80,8 @@ func checkJSON(b []byte, change bool) error {
 type jsonFrame struct {
 	keys  map[string]bool // in lower case; nil: an array
 	value bool            // the next token of an object is a value
+	key   string          // the last one of an object, as it is compared
+	exact bool            // keys that differ in case are two
 }
 
 // takes notes the next token, and reports a key that the object has already.
@@ -86,8 +93,12 @@ func (f *jsonFrame) takes(t json.Token) (twice bool, key string) {
 	if !f.value {
 		return false, ""
 	}
-	key, _ = t.(string)                             // an object's keys are strings
-	folded := strings.ToLower(strings.ToUpper(key)) // as the decoder matches fields
+	key, _ = t.(string) // an object's keys are strings
+	folded := key
+	if !f.exact {
+		folded = strings.ToLower(strings.ToUpper(key)) // as the decoder matches fields
+	}
+	f.key = folded
 	twice = f.keys[folded]
 	f.keys[folded] = true
 	return twice, key

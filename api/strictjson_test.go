@@ -51,6 +51,30 @@ func TestNullChangesNothing(t *testing.T) {
 	}
 }
 
+// TestFreeJSON: what is handed on as it is may be what a body may not.
+func TestFreeJSON(t *testing.T) {
+	deep := strings.Repeat("[", 100) + strings.Repeat("]", 100)
+	for text, says := range map[string]string{
+		`{"free":null}`: "", `{"Free":[null]}`: "", `{"free":{"a":null,"A":{"b":1,"B":null}},"a":1}`: "", `{"a":{},"free":` + deep + `}`: "",
+		`{"a":{"free":null}}`:                "null at byte 17",
+		`{"free":{"free":null},"a":null}`:    "null at byte 30",
+		`{"free":1,"a":[null]}`:              "null",
+		`[{"free":null}]`:                    "null",
+		`[` + deep + `]`:                     "deeper than 32",
+		`{"free":[],"a":` + deep + `}`:       "deeper than 32",
+		`{"free":1,"FREE":2}`:                "twice",
+		`{"free":[{"a":1,"a":2}]}`:           `"a" is there twice`,
+		`{"free":{"a":1},"a":1,"A":2}`:       "twice",
+		`{"free":{"x":[-1e400]}}`:            "out of range",
+		`{"free":{"a":1},"b":{"c":1,"C":1}}`: "twice",
+	} {
+		err := checkJSON([]byte(text), true, "free")
+		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("%.60s: %v, want %q", text, err, says)
+		}
+	}
+}
+
 // FuzzCheckJSON: what passes decodes to the same whether the first of two keys
 // counts or the last.
 func FuzzCheckJSON(f *testing.F) {
