@@ -12,7 +12,7 @@ import (
 
 // backup writes a copy of everything into w while everything goes on. With a
 // database that is what the folder has: the log, the state, the journal, the
-// copy of the catalogue, the audit trail and the keys.
+// commands, the copy of the catalogue, the audit trail and the keys.
 //
 // Sessions stay out. Restored, an older copy would take refresh tokens that were
 // used or revoked since: a thief's would be good again. People log in again.
@@ -34,7 +34,7 @@ func (g *gateway) backup(ctx context.Context, w io.Writer) error {
 	_, err := embedded.Backup(ctx, w, embedded.BackupSources{
 		HoldLog:  g.flow.HoldLog,
 		Readings: g.files.readingsFile, Alerts: g.files.alerts, State: g.files.state, Log: g.buf,
-		Catalog: g.files.catalogFile, Audit: g.files.audit, Secrets: g.files.secrets,
+		Commands: g.files.commands, Catalog: g.files.catalogFile, Audit: g.files.audit, Secrets: g.files.secrets,
 		Others: []embedded.Source{embedded.FileSource(filepath.Join(g.o.Dir, "config.yaml")), ownAuthority{g.o.Dir}},
 	}, embedded.BackupOptions{Version: g.o.Version, Spool: g.o.Dir, Elsewhere: g.elsewhere()})
 	return err

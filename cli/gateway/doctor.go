@@ -233,6 +233,11 @@ func (d *doctor) files(ctx context.Context) {
 	} else {
 		d.add("alarms", "ok", fmt.Sprintf("%d episodes are kept, of which %d go on; %d notifications, of which %d wait; %d silences", n.Events, n.Open, n.Notifications, n.Queued, n.Silences))
 	}
+	if kept, open, err := f.commands.Verify(ctx); err != nil {
+		d.add("commands", "failed", err.Error())
+	} else {
+		d.add("commands", "ok", fmt.Sprintf("%d commands are kept, of which %d are open", kept, open))
+	}
 	if n, err := f.audit.VerifyAudit(ctx); err != nil {
 		d.add("audit", "failed", err.Error())
 	} else {

@@ -22,6 +22,7 @@ type files struct {
 	audit    *embedded.Audit
 	state    *embedded.State
 	alerts   *embedded.Alerts
+	commands *embedded.Commands
 	sessions *embedded.Sessions
 	catalog  store.Catalog
 	series   store.SeriesStore
@@ -111,6 +112,10 @@ func (f *files) openTrails(o Options, reg prometheus.Registerer) (err error) {
 		return err
 	}
 	f.keep(f.alerts.Close)
+	if f.commands, err = embedded.OpenCommands(filepath.Join(o.Dir, "commands.db"), embedded.CommandsOptions{}); err != nil {
+		return err
+	}
+	f.keep(f.commands.Close)
 	if f.sessions, err = embedded.OpenSessions(filepath.Join(o.Dir, "sessions.db"), embedded.SessionsOptions{Logger: o.Logger}); err != nil {
 		return err
 	}

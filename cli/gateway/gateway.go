@@ -221,12 +221,15 @@ func (g *gateway) build(ctx context.Context) error {
 		Between: g.flow.Between, Writable: g.writable, Alerts: rulesAtWork{g.alarms, g.notify, g.files.catalog}, CheckChannel: g.notify.Validate, CheckMessage: checkMessage,
 		Disconnect:    func(device, reason string) { g.broker.Disconnect(device, reason) },
 		DisconnectKey: func(id, reason string) { g.broker.DisconnectKey(id, reason) },
-		Logger:        g.log,
+		DropCommands: func(ctx context.Context, uid uint32, reason string, history bool) error {
+			return g.broker.DropCommands(ctx, uid, reason, history)
+		},
+		Logger: g.log,
 	})
 	mqtt := broker.Options{
 		MaxConnections: c.MQTT.MaxConnections,
 		Submitter:      g.flow, Authenticator: noting{g.devices, g.files.sessions}, Devices: g.devices,
-		Presence: g.seen.set,
+		Commands: g.files.commands, Presence: g.seen.set,
 		Said: func(_, device, status, reason string, at time.Time) {
 			g.noteLifecycle(device, store.LifecycleEvent{At: store.Time(at.UnixMilli()), Status: status, Reason: reason, Source: store.LifecycleDevice})
 		},
@@ -260,8 +263,8 @@ func (g *gateway) build(ctx context.Context) error {
 		CORSOrigins: c.HTTP.CORSOrigins.All(), RateLimit: c.HTTP.RateLimit, RateLimitAddress: c.HTTP.RateLimitAddress,
 		LiveConnections: c.HTTP.LiveConnections, LiveConnectionsUser: c.HTTP.LiveConnectionsUser,
 		Presence: g.seen.get, Pulse: g.flow.Pulse, Lifecycles: g.files.state, Status: g.status, Doctor: g.doctor, Settings: g.settings, Backup: g.backup, Retention: g, Sender: sender{g.notify},
-		Parquet: archive.Parquet,
-		Alarms:  alarmRecords{g.files.alerts, g.alarms}, Episodes: g.alarms, Resender: g.notify, Ready: g.ready,
+		Parquet: archive.Parquet, Commands: g.files.commands, Dispatcher: g.broker,
+		Alarms: alarmRecords{g.files.alerts, g.alarms}, Episodes: g.alarms, Resender: g.notify, Ready: g.ready,
 		Metrics: promhttp.HandlerFor(g.reg, promhttp.HandlerOpts{}), Page: web.Handler(),
 		Logger: g.log, Registerer: g.reg,
 	})

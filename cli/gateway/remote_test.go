@@ -348,7 +348,7 @@ func TestRemoteBackup(t *testing.T) {
 	for _, f := range m.Files {
 		names[f.Name] = true
 	}
-	for _, name := range []string{"buffer.db", "state.db", "alerts.db", "catalog.db", "writer.db", "audit.log", "secrets/device.key"} {
+	for _, name := range []string{"buffer.db", "state.db", "alerts.db", "commands.db", "catalog.db", "writer.db", "audit.log", "secrets/device.key"} {
 		if !names[name] {
 			t.Errorf("%s is not in the backup", name)
 		}

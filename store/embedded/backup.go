@@ -62,8 +62,9 @@ type BackupFile struct {
 //     counts as rejected is not stored as well. The journal, which keeps the
 //     position of readings in a database elsewhere, comes before the state for
 //     the same reason.
-//   - The catalogue comes behind the log: a device number that it has not given
-//     yet occurs in no copied record or reading, and so cannot be given again.
+//   - The catalogue comes behind the log and the commands: a device number that
+//     it has not given yet occurs in no copied record, reading or command, and so
+//     cannot be given again.
 //   - The audit trail comes behind the catalogue, and names every change in it.
 type BackupSources struct {
 	// HoldLog keeps the log from being trimmed until release is called.
@@ -74,6 +75,7 @@ type BackupSources struct {
 	Alerts   Source
 	State    *State
 	Log      Source
+	Commands Source
 	Catalog  Source
 	Audit    Source
 	Secrets  Source
@@ -136,7 +138,7 @@ func writeBackup(ctx context.Context, w io.Writer, src BackupSources, o BackupOp
 		err = b.followers(src)
 	}
 	if err == nil {
-		err = b.sources(append([]Source{src.Catalog, src.Audit, src.Secrets}, src.Others...)...)
+		err = b.sources(append([]Source{src.Commands, src.Catalog, src.Audit, src.Secrets}, src.Others...)...)
 	}
 	if err == nil {
 		err = b.json(backupManifest)

@@ -38,6 +38,7 @@ type box struct {
 	series  *SeriesStore
 	journal *Journal
 	alerts  *Alerts
+	orders  *Commands
 }
 
 func openBox(t *testing.T, dir string) *box {
@@ -52,19 +53,22 @@ func openBox(t *testing.T, dir string) *box {
 	if b.series, err = OpenSeries(dir, SeriesOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	if b.orders, err = OpenCommands(filepath.Join(dir, "commands.db"), CommandsOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	return b
 }
 
 func (b *box) sources(log Source) BackupSources {
 	return BackupSources{
-		Readings: b.series, Journal: b.journal, Alerts: b.alerts, State: b.state, Log: log, Catalog: b.catalog, Audit: b.audit, Secrets: b.secrets,
+		Readings: b.series, Journal: b.journal, Alerts: b.alerts, State: b.state, Log: log, Commands: b.orders, Catalog: b.catalog, Audit: b.audit, Secrets: b.secrets,
 		Others: []Source{FileSource(filepath.Join(b.dir, "config.yaml")), FileSource(filepath.Join(b.dir, "absent.yaml"))},
 	}
 }
 
 func (b *box) close(t *testing.T) {
 	t.Helper()
-	if err := errors.Join(b.series.Close(), b.journal.Close(), b.alerts.Close(), b.state.Close(), b.catalog.Close(), b.audit.Close()); err != nil {
+	if err := errors.Join(b.series.Close(), b.journal.Close(), b.alerts.Close(), b.state.Close(), b.catalog.Close(), b.audit.Close(), b.orders.Close()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -105,6 +109,10 @@ func TestBackupRoundTrip(t *testing.T) {
 	begin(t, b.journal, 2, bytes.Repeat([]byte("under way "), 10_000))
 	journal := journalText(t, b.journal)
 	commitAlerts(t, b.alerts, store.AlertCommit{Applied: 2, Events: []store.AlertEvent{testAlert(1, store.AlertFiring)}})
+	order := store.Command{ID: store.NewCommandID(store.Time(at)), UID: 1, OrgID: "acme", DeviceID: "d1", Name: "reboot", State: store.CommandQueued, CreatedAt: store.Time(at), ExpiresAt: store.Time(at + 1000)}
+	if err := b.orders.PutCommands(ctx, []store.Command{order}); err != nil {
+		t.Fatal(err)
+	}
 	var file, direct bytes.Buffer
 	m, err := Backup(ctx, &file, b.sources(bytesSource{"buffer.db", func() []byte { return []byte("log") }}), BackupOptions{Version: "1.2.3", Spool: dir})
 	if err != nil {
@@ -122,7 +130,7 @@ func TestBackupRoundTrip(t *testing.T) {
 	for _, f := range m.Files {
 		names = append(names, f.Name)
 	}
-	want := "series-index.db series-2025-09.db writer.db alerts.db state.db buffer.db catalog.db audit.log secrets/device.key secrets/jwt.key config.yaml"
+	want := "series-index.db series-2025-09.db writer.db alerts.db state.db buffer.db commands.db catalog.db audit.log secrets/device.key secrets/jwt.key config.yaml"
 	if got := strings.Join(names, " "); got != want {
 		t.Fatalf("the backup holds\n%s, want\n%s", got, want)
 	}
@@ -155,6 +163,9 @@ func TestBackupRoundTrip(t *testing.T) {
 	}
 	if rows, err := r.series.Scan(ctx, store.Scan{Series: []store.Series{{UID: 1, Port: 1}}, To: 1 << 50, Limit: 9}); err != nil || len(rows) != 1 || rows[0].Sample.Raw != 230.5 {
 		t.Errorf("readings %v: %v", rows, err)
+	}
+	if open, err := r.orders.OpenCommands(ctx); err != nil || len(open) != 1 || open[0].ID != order.ID {
+		t.Errorf("open commands %+v: %v", open, err)
 	}
 	if open, err := r.alerts.OpenEvents(ctx); err != nil || len(open) != 1 || r.alerts.Applied() != 2 {
 		t.Errorf("%d open episodes at %d: %v", len(open), r.alerts.Applied(), err)

@@ -15,6 +15,7 @@
 //	catalog.db          organizations, users, devices, ports, API keys, alert rules, channels
 //	state.db            dead letters, rejected counts, presence
 //	alerts.db           what the rules remember, episodes, silences, notifications
+//	commands.db         what devices are told to do, and what became of it
 //	sessions.db         logins of people, last use of API keys; in no backup
 //	writer.db           of a writer into a database elsewhere: position, counts, what is under way
 //	audit.log           the audit trail
