@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -38,6 +39,7 @@ type publisher struct {
 	door   mqttDoor
 	login  login
 	client string // MQTT client id
+	device string // org/…/device/…, whose commands it carries out; empty: of none
 	window int
 	acked  func(messages int)
 	warn   func(format string, args ...any)
@@ -216,7 +218,45 @@ func (p *publisher) connect(ctx context.Context) error {
 	if err := t.Error(); err != nil {
 		return fmt.Errorf("connect to MQTT at %s as %s: %w", p.door.addr, user, err)
 	}
+	return p.obey(ctx)
+}
+
+// obey listens for commands of the device, if there is one, and answers each
+// with what it got: carried out.
+func (p *publisher) obey(ctx context.Context) error {
+	if p.device == "" {
+		return nil
+	}
+	t := p.conn.Subscribe(p.device+"/command", 1, func(conn mqtt.Client, m mqtt.Message) {
+		if said := echo(m.Payload()); said != nil {
+			conn.Publish(p.device+"/cmdres", 1, false, said)
+		}
+	})
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.Done():
+	}
+	if err := t.Error(); err != nil {
+		return fmt.Errorf("subscribe to %s/command: %w", p.device, err)
+	}
 	return nil
+}
+
+// echo answers a command as carried out, with its own params; nil: it is none.
+func echo(command []byte) []byte {
+	var c struct {
+		ID     string          `json:"id"`
+		Params json.RawMessage `json:"params"`
+	}
+	if json.Unmarshal(command, &c) != nil || c.ID == "" {
+		return nil
+	}
+	said, err := json.Marshal(map[string]any{"id": c.ID, "status": "ok", "result": map[string]json.RawMessage{"echo": c.Params}})
+	if err != nil {
+		return nil
+	}
+	return said
 }
 
 // close ends the connection; what is without ack stays so.

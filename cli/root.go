@@ -48,7 +48,7 @@ func (p *program) root() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		p.serveVerb(), p.initVerb(), p.orgNoun(), p.userNoun(), p.apikeyNoun(), p.deviceNoun(), p.portNoun(), p.ruleNoun(), p.channelNoun(),
-		p.calibrationNoun(), p.readingsNoun(), p.replayVerb(), p.simulateVerb(), p.tailVerb(),
+		p.calibrationNoun(), p.commandNoun(), p.readingsNoun(), p.replayVerb(), p.simulateVerb(), p.tailVerb(),
 		p.eventsNoun(), p.silenceNoun(), p.notificationNoun(),
 		p.deadletterNoun(), p.ledgerVerb(), p.auditNoun(), p.backupVerb(), p.restoreVerb(),
 		p.retentionNoun(), p.migrateVerb(), p.doctorVerb(), p.statusVerb(), p.versionVerb(), p.demoVerb(), p.benchVerb(),

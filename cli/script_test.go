@@ -72,6 +72,7 @@ func runScripts(t *testing.T, dir string, prepare func(*testscript.Env)) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serving": serving, "watched": watched, "settled": settled, "publish": publish, "document": document, "exits": exits, "received": received, "database": databaseIs, "alarm": alarmIs,
 			"login": logIn, "enters": entersWith, "accept": acceptLink, "setup": setUp, "keyed": keyedBy,
+			"commanded": commanded, "queued": queued, "field": fieldOf,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,

@@ -19,7 +19,8 @@ import (
 )
 
 // simulation is a number of devices that publish plausible values over real
-// MQTT, each on a connection of its own.
+// MQTT, each on a connection of its own. They carry out what they are told, by
+// saying so.
 type simulation struct {
 	cl      *client.Client
 	org     string
@@ -63,7 +64,7 @@ func (p *program) simulateVerb() *cobra.Command {
 		return p.object(map[string]any{"devices": s.devices, "messages": n}, field{"devices", s.devices}, field{"messages", n})
 	})
 	c.Long = c.Short + ".\n\nThe devices PREFIX-1, PREFIX-2, … are made when they are missing; each run gives them new secrets.\n" +
-		"Ports: 1 Voltage, 2 Current, 3 Temperature, 4 Humidity. Ctrl-C ends it."
+		"Ports: 1 Voltage, 2 Current, 3 Temperature, 4 Humidity. To a command each answers ok, and what it got. Ctrl-C ends it."
 	c.Flags().StringVar(&s.org, "org", "", "organization of the devices")
 	c.Flags().IntVar(&s.devices, "devices", 5, "how many")
 	c.Flags().StringVar(&every, "every", "1s", "time between two messages of a device")
@@ -89,7 +90,7 @@ func (s *simulation) run(ctx context.Context, connected func()) error {
 			return err
 		}
 		publishers[i] = &publisher{
-			door: s.door(status, s.cl), client: "simulate", window: 50, warn: s.warn,
+			door: s.door(status, s.cl), client: "simulate", window: 50, warn: s.warn, device: "org/" + s.org + "/device/" + id,
 			acked: func(n int) { s.published.Add(int64(n)) },
 			login: func(context.Context) (string, string, error) { return id, secret, nil },
 		}
