@@ -218,6 +218,70 @@ func TestDevicesPython(t *testing.T) {
 	}
 }
 
+// command is one as the command line shows it.
+type command struct {
+	ID, Name, State string
+	Result          struct{ RPM int }
+}
+
+// TestDevicesCommand runs the lines about commands, as a device and as who tells
+// it what to do.
+func TestDevicesCommand(t *testing.T) {
+	needProgram(t, "mosquitto_sub")
+	s := newAcme(t)
+	host, port := s.mqttAddr()
+	doc, at := readDocument(t, "devices.md"), "-h "+host+" -p "+port
+	sub := run(t, "sh", "-ec", "exec "+with(t, doc.block(t, "Commands", "sh", 0), "-h box", at))
+	words := strings.Fields(with(t, doc.block(t, "Commands", "sh", 1), "tidegate ", "", "'", ""))
+	s.tidegate(words...)
+	var got struct {
+		ID, Name, ExpiresAt string
+		Params              struct{ RPM int }
+	}
+	for deadline := time.Now().Add(30 * time.Second); len(sub.payloads()) == 0; <-time.After(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the device got nothing: %s", s.tail())
+		}
+	}
+	if err := json.Unmarshal([]byte(sub.payloads()[0]), &got); err != nil || got.ID == "" || got.Name != "set-speed" || got.Params.RPM != 1200 || got.ExpiresAt == "" {
+		t.Fatalf("the device got %s: %v", sub.payloads()[0], err)
+	}
+	shell(t, with(t, doc.block(t, "Commands", "sh", 2), "-h box", at, "01j4febig0abcdefgh", got.ID))
+	var list struct{ Items []command }
+	s.json(&list, "command", "ls", "--device", "d1")
+	if len(list.Items) != 1 || list.Items[0].ID != got.ID || list.Items[0].State != "done" || list.Items[0].Result.RPM != 1195 {
+		t.Errorf("commands: %+v", list.Items)
+	}
+}
+
+// TestDevicesCommandPython: the device of the page answers, also after a kill of
+// the server.
+func TestDevicesCommandPython(t *testing.T) {
+	python := needFile(t, ".cache/paho/bin/python", "paho-mqtt")
+	s := newAcme(t)
+	host, port := s.mqttAddr()
+	script := filepath.Join(t.TempDir(), "snippet.py")
+	text := with(t, readDocument(t, "devices.md").block(t, "Commands", "python", 0), `"box", 1883`, fmt.Sprintf("%q, %s", host, port))
+	if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, python, script)
+	for range 2 {
+		var c command
+		s.json(&c, "command", "send", "--device", "d1", "--name", "set-speed", "--params", `{"rpm":1200}`, "--wait")
+		if c.State != "done" || c.Result.RPM != 1200 {
+			t.Errorf("set-speed: %+v", c)
+		}
+		out, said, code := s.try("", "command", "send", "--device", "d1", "--name", "dance", "--wait")
+		if code != 1 || !strings.Contains(out, "failed") || !strings.Contains(said, `it failed: "no such command"`) {
+			t.Errorf("dance: exit %d, %s %s", code, out, said)
+		}
+		s.kill()
+		s.env = append(s.env, "TIDEGATE_MQTT_LISTEN="+s.mqtt)
+		s.start()
+	}
+}
+
 // TestDevicesESP32 compiles the sketch against a board's world of this machine,
 // over a real MQTT client: see testdata/esp32/README.md for what that proves.
 func TestDevicesESP32(t *testing.T) {
