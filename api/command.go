@@ -195,9 +195,7 @@ func (s *Server) sendCommand(ctx context.Context, deviceID string, n NewCommand)
 // expiry answers until when it is sent.
 func (n *NewCommand) expiry(now time.Time) (store.Time, error) {
 	if n.ExpiresIn != "" && n.ExpiresAt != nil {
-		p := problem(http.StatusBadRequest, "invalid", "the body: give expiresIn or expiresAt, not both")
-		p.Errors = []ProblemField{{Message: "is not given beside expiresIn", Location: "body.expiresAt"}}
-		return 0, p
+		return 0, invalidParam("body.expiresAt", "give it or expiresIn, not both")
 	}
 	wait := defaultCommandWait
 	if n.ExpiresIn != "" {

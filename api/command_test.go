@@ -216,7 +216,7 @@ func TestCommandsRefused(t *testing.T) {
 		{"params that are no JSON", "POST", all, `{"name":"x","params":{]}`, 400, "invalid character"},
 		{"params too long", "POST", all, `{"name":"x","params":"` + strings.Repeat("x", store.MaxCommandBytes-1) + `"}`, 422, "have 65537 bytes; at most 65536"},
 		{"params too deep", "POST", all, `{"name":"x","params":` + strings.Repeat("[", 101) + strings.Repeat("]", 101) + `}`, 422, "too deep; at most 100"},
-		{"both", "POST", all, `{"name":"x","expiresIn":"1m","expiresAt":"` + soon + `"}`, 400, "not both"},
+		{"both", "POST", all, `{"name":"x","expiresIn":"1m","expiresAt":"` + soon + `"}`, 422, "not both"},
 		{"no duration", "POST", all, `{"name":"x","expiresIn":"soon"}`, 422, "body.expiresIn"},
 		{"too short", "POST", all, `{"name":"x","expiresIn":"999ms"}`, 422, "is not a duration from 1s to 30d"},
 		{"backwards", "POST", all, `{"name":"x","expiresIn":"-1h"}`, 422, "is not a duration"},

@@ -99,6 +99,8 @@ RULES = (
     "need an organization",
     "deviceIds: must be",  # none, or one twice
     "is over already",  # an end that is not in the future
+    "is more than 30 days away",  # an end of a command
+    "nested too deep",  # its params
     "must be in order, each once",
     "go together",
     "is needed",  # by a kind of condition, or to send
