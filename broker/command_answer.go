@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -18,6 +19,9 @@ func (q *commands) sent(s *session, pk *packets.Packet) {
 		c.State, c.SentAt, c.out = store.CommandSent, q.now(), true
 		c.loose = pk.FixedHeader.Qos == 0
 		c.Sent++
+		if !slices.Contains(c.to, s) {
+			c.to = append(slices.Clip(c.to), s) // it began to listen while the command was handed out
+		}
 		q.b.metrics.commands.WithLabelValues(string(c.State)).Inc()
 		q.note(c)
 	})
