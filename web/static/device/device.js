@@ -10,6 +10,7 @@ import { may } from '../core/me.js';
 import { go, path, to } from '../core/route.js';
 import { t } from '../core/words.js';
 import { devices } from '../shell/pulse.js';
+import { CommandsTab } from './commands.js';
 import { LedgerTab } from './ledger.js';
 import { LiveTab } from './live.js';
 import { MessagesTab } from './messages.js';
@@ -22,7 +23,7 @@ import { Watch } from './watch.js';
 const watch = signal(/** @type {Watch | null} */ (null));
 
 /** @type {Record<string, any>} by the part of the address */
-const tabs = { live: LiveTab, ports: PortsTab, timeline: TimelineTab, messages: MessagesTab, ledger: LedgerTab, settings: SettingsTab };
+const tabs = { live: LiveTab, ports: PortsTab, timeline: TimelineTab, messages: MessagesTab, commands: CommandsTab, ledger: LedgerTab, settings: SettingsTab };
 
 /** @param {{id: string}} p */
 export function Device({ id }) {

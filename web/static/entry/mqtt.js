@@ -31,6 +31,17 @@ export function broker(box, hostname) {
 export function topic(d) { return `org/${d.orgId}/device/${d.id}/telemetry`; }
 
 /**
+ * login is what mosquitto's clients are told of the way to the broker.
+ * @param {Broker} b
+ * @param {{id: string}} d
+ * @param {string} secret
+ */
+export function login(b, d, secret) {
+  const trust = b.tls ? (b.own ? ' --cafile tls-ca.crt' : ' --capath /etc/ssl/certs') : '';
+  return `-h ${word(b.host)} -p ${b.port}${trust} -u ${word(d.id)} -P ${word(secret)}`;
+}
+
+/**
  * publishLine is the shell line that sends a first reading.
  * @param {Broker} b
  * @param {{id: string, orgId: string}} d
@@ -38,9 +49,7 @@ export function topic(d) { return `org/${d.orgId}/device/${d.id}/telemetry`; }
  * @param {number} port
  */
 export function publishLine(b, d, secret, port) {
-  const trust = b.tls ? (b.own ? ' --cafile tls-ca.crt' : ' --capath /etc/ssl/certs') : '';
-  return `mosquitto_pub -h ${word(b.host)} -p ${b.port}${trust} -u ${word(d.id)} -P ${word(secret)} -q 1 -t ${word(topic(d))} ` +
-    `-m '{"readings":[{"port":${port},"value":21.5}]}'`;
+  return `mosquitto_pub ${login(b, d, secret)} -q 1 -t ${word(topic(d))} -m '{"readings":[{"port":${port},"value":21.5}]}'`;
 }
 
 /**
