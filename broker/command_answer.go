@@ -16,15 +16,22 @@ import (
 // sent notes that a connection has written a command.
 func (q *commands) sent(s *session, pk *packets.Packet) {
 	q.about(s, pk, func(c *command) {
-		c.State, c.SentAt, c.out = store.CommandSent, q.now(), true
+		c.State = store.CommandSent
 		c.loose = pk.FixedHeader.Qos == 0
-		c.Sent++
 		if !slices.Contains(c.to, s) {
 			c.to = append(slices.Clip(c.to), s) // it began to listen while the command was handed out
 		}
-		q.b.metrics.commands.WithLabelValues(string(c.State)).Inc()
+		q.out(c)
 		q.note(c)
 	})
+}
+
+// out counts that c went out: on the word of the connection that wrote it, or
+// of what came back, which may be faster. mu is held.
+func (q *commands) out(c *command) {
+	c.SentAt, c.out = q.now(), true
+	c.Sent++
+	q.b.metrics.commands.WithLabelValues(string(store.CommandSent)).Inc()
 }
 
 // dropped notes that a connection had no room for one.
@@ -46,6 +53,9 @@ func (q *commands) acked(s *session, cl *mqtt.Client, pk *packets.Packet) {
 		return
 	}
 	q.about(s, &sent, func(c *command) {
+		if !c.out {
+			q.out(c)
+		}
 		c.AckedAt = q.now()
 		q.kicked[c.UID] = struct{}{} // there is room for the next
 		if pk.ReasonCode >= packets.ErrUnspecifiedError.Code {
@@ -117,6 +127,9 @@ func (q *commands) answer(s *session, payload []byte, done func(error)) (wrong s
 		q.open.Add(1)
 	}
 	if c.State.Open() {
+		if c.Sent == 0 {
+			q.out(c)
+		}
 		state := store.CommandDone
 		if r.Status == "error" {
 			state = store.CommandFailed

@@ -277,6 +277,27 @@ func TestCommandAgain(t *testing.T) {
 	})
 }
 
+// TestCommandAckOvertakes: an ack that is faster than the word of the write
+// leaves no hole: what was acked had gone out.
+func TestCommandAckOvertakes(t *testing.T) {
+	x, f := withCommands(t)
+	p := x.device(true, "d1", "c")
+	p.subscribe(1, 1, commandD1)
+	for range 20 {
+		c := x.tell("now")
+		_, _, packet := p.told()
+		p.puback(packet)
+		if c = f.becomes(c.ID, store.CommandAcked); c.Sent != 1 || c.SentAt == 0 || c.SentAt > c.AckedAt {
+			t.Fatalf("sent %d times, at %d, and acked at %d", c.Sent, c.SentAt, c.AckedAt)
+		}
+		p.publish(resultD1, answerOf(c.ID, "ok", "1"), 1, 7)
+		p.ack()
+		if c = f.becomes(c.ID, store.CommandDone); c.Sent != 1 {
+			t.Fatalf("sent %d times after the end", c.Sent)
+		}
+	}
+}
+
 // TestCommandRestart: another process goes on where the first one was.
 func TestCommandRestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "commands.db")
