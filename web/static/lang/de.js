@@ -130,7 +130,7 @@ export default {
     },
   },
   device: {
-    back: 'Zurück zu den Geräten', missing: 'Ein Gerät „{id}“ gibt es nicht, oder Sie dürfen es nicht sehen.', seen: 'gesehen', org: 'Org. {id}', serial: 'Seriennr. {n}', port: 'Messstelle {n}',
+    back: 'Zurück: Geräte', missing: 'Ein Gerät „{id}“ gibt es nicht, oder Sie dürfen es nicht sehen.', seen: 'gesehen', org: 'Org. {id}', serial: 'Seriennr. {n}', port: 'Messstelle {n}',
     notANumber: 'Das ist keine Zahl.', lookAbove: 'Nicht gespeichert: sehen Sie sich die Felder oben an.',
     noPorts: 'Dieses Gerät hat noch keine Messstelle. Eine Messstelle ist eine gemessene Größe; legen Sie die erste an.',
     noReadings: 'Von diesem Gerät ist noch nichts gespeichert. Senden Sie einen ersten Messwert, mit seinem Geheimnis statt SECRET:',
