@@ -47,15 +47,38 @@ test('what is taken as JSON is what JSON.parse takes', () => {
   assert.ok(good > 2_000 && good < 18_000, String(good));
 });
 
-test('short JSON stands in a line, long is laid out, and cut where little is not missing', () => {
-  assert.equal(laidOut({ delay: 5 }), '{"delay":5}');
-  const long = laidOut({ list: Array.from({ length: 30 }, (_, i) => i + 100) });
-  assert.equal(long.split('\n').length, 34);
-  assert.equal(beginning(long), long.split('\n').slice(0, 12).join('\n'));
-  assert.equal(beginning('a\n'.repeat(13) + 'end'), 'a\n'.repeat(13) + 'end');
+test('JSON is laid out for people, says the same, and is cut where much is missing', () => {
+  const one = { points: [{ raw: 400, real: 0 }, { raw: 2000, real: 10 }], reference: 'instrument 7, which is not the one', none: [], on: { by: {} } };
+  assert.equal(laidOut(one), `{
+  "points": [{"raw": 400, "real": 0}, {"raw": 2000, "real": 10}],
+  "reference": "instrument 7, which is not the one",
+  "none": [],
+  "on": {"by": {}}
+}`);
+  const many = { samples: Array.from({ length: 30 }, (_, i) => i + 100), names: ['x'.repeat(100), 'a [', 'b'] };
+  assert.equal(laidOut(many), `{
+  "samples": [
+    100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112, 113,
+    114, 115, 116, 117, 118, 119, 120, 121, 122, 123, 124, 125, 126, 127,
+    128, 129
+  ],
+  "names": [
+    "${'x'.repeat(100)}",
+    "a [",
+    "b"
+  ]
+}`);
+  for (const v of [one, many, null, 1, 'x', [], {}, [[[]]]]) assert.deepEqual(JSON.parse(laidOut(v)), v);
+  const lines = (/** @type {number} */ n) => Array.from({ length: n }, (_, i) => `line ${i}`).join('\n');
+  assert.equal(beginning(lines(14)), lines(14));
+  assert.equal(beginning(lines(100)), lines(12));
   assert.equal(beginning('x'.repeat(64_000)).length, 1_000);
-  const exact = '{"a":[1.5,-0,12345678901234567890],"b":"1"}';
+});
+
+test('numbers keep their digits', () => {
+  const exact = '{"a":[1.50,-0,12345678901234567890],"b":"1"}';
   assert.equal(JSON.rawJSON ? JSON.stringify(parseExact(exact)) : exact, exact);
+  assert.equal(JSON.rawJSON ? laidOut(parseExact(exact)) : '', JSON.rawJSON ? '{"a": [1.50, -0, 12345678901234567890], "b": "1"}' : '');
   assert.deepEqual(parseExact('{"sent":3,"name":"x"}'), { sent: 3, name: 'x' });
 });
 

@@ -4,6 +4,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Device } from './device.mjs';
 import { assert, drawn, secret, seesText, story } from './harness.mjs';
 
 /** plant is what the server has: by device the ports, with a curve each. */
@@ -16,13 +17,20 @@ const plant = [
   ['pump-west', 'Pump west', 'field', [['Vibration', 'mm/s', 2.1, 0.6, 900e3], ['Bearing', '°C', 44, 3, 7200e3]]],
 ];
 
+/** orders are what the first boiler was told, and what it answered. */
+const orders = [
+  ['set-point', '{"circuit":"flow","celsius":72.5}', 'ok', '{"was":70,"is":72.5}'],
+  ['read-log', '{"lines":20}', 'ok', JSON.stringify({ lines: Array.from({ length: 20 }, (_, i) => `10:${String(i + 10)}:00 burner ${i % 7 ? 'on' : 'off'}, flow ${(71 + (i % 5) / 2).toFixed(1)} °C`) })],
+  ['calibrate', '{"port":3,"points":[{"raw":400,"bar":0},{"raw":2000,"bar":10}],"reference":"gauge 7"}', 'error', '{"error":"the second point is not stable","spread":0.31}'],
+];
+
 await story(async (s) => {
   const server = await s.newServer();
   const { event, rule } = await furnish(server);
 
   const places = {
     overview: '/', devices: '/devices', device: '/devices/boiler-1', ports: '/devices/boiler-1/ports', timeline: '/devices/boiler-1/timeline', messages: '/devices/boiler-1/messages',
-    ledger: '/devices/boiler-1/ledger', settings: '/devices/boiler-1/settings',
+    commands: '/devices/boiler-1/commands', ledger: '/devices/boiler-1/ledger', settings: '/devices/boiler-1/settings',
     explore: '/explore?ports=boiler-1:1,boiler-1:2,boiler-2:1,greenhouse-7:1&from=-24h', alarms: '/alarms', alarm: '/alarms/' + event,
     rules: '/alarms/rules', rule: '/alarms/rules/' + rule, 'new-rule': '/alarms/rules/new', channels: '/alarms/channels', 'new-channel': '/alarms/channels/new', silences: '/alarms/silences', sent: '/alarms/sent',
     'dead-letters': '/admin/deadletters', organizations: '/admin/organizations', users: '/admin/users', keys: '/admin/keys', audit: '/admin/audit',
@@ -100,6 +108,21 @@ async function settled(page) {
   await drawn(page);
 }
 
+/** command has the first boiler told its orders; one more waits. */
+async function command(server) {
+  const boiler = new Device(server, 'acme', 'boiler-1');
+  boiler.come();
+  try {
+    for (const [name, params, status, result] of orders) {
+      await server.cli(['command', 'send', '--device', 'boiler-1', '--name', name, '--params', params]);
+      await boiler.answer((await boiler.next()).id, status, result);
+    }
+  } finally {
+    await boiler.go();
+  }
+  await server.cli(['command', 'send', '--device', 'boiler-1', '--name', 'reboot', '--expires', '1d']);
+}
+
 /** furnish gives the server its plant, two days of readings, and an alarm; it answers the ids of an alarm and its rule. */
 async function furnish(server) {
   await server.cli(['org', 'add', '--id', 'acme', '--name', 'Acme Works']);
@@ -122,6 +145,7 @@ async function furnish(server) {
   } finally {
     await rm(folder, { recursive: true });
   }
+  await command(server);
   await server.cli(['channel', 'add', '--org', 'acme', '--name', 'ops', '--type', 'webhook', '--url', 'https://hooks.example.org/tidegate']);
   await server.cli(['rule', 'add', '--org', 'acme', '--name', 'Boiler too hot', '--device', 'boiler-1', '--port', '1', '--above', '80', '--severity', 'critical', '--channel', 'ops']);
   await server.cli(['rule', 'add', '--org', 'acme', '--name', 'Cold store too warm', '--device', 'cold-store', '--port', '1', '--above', '-15']);

@@ -7,13 +7,14 @@ import { now } from '../core/clock.js';
 import { t } from '../core/words.js';
 import { person } from '../alarms/frame.js';
 import { isOpen } from './follow.js';
-import { Json } from './json.js';
+import { isShort, Json } from './json.js';
 
 /** @typedef {import('./follow.js').DeviceCommand} DeviceCommand */
 
 /** @type {Record<import('./follow.js').State, 'good' | 'warn' | 'bad' | 'quiet'>} */
 const tones = { queued: 'quiet', sent: 'quiet', acknowledged: 'quiet', done: 'good', failed: 'bad', expired: 'warn' };
 
+const BESIDE = 32; // characters of a result that stand beside the state
 const TAKEN_MS = 10_000; // so soon a device that is there has taken a command
 
 /**
@@ -23,7 +24,10 @@ const TAKEN_MS = 10_000; // so soon a device that is there has taken a command
 export function columns({ online, withdraw, again }) {
   return [
     { name: t('device.commands.command'), className: 'wide', cell: (/** @type {DeviceCommand} */ c) => html`
-      <div class="order"><b>${c.name}</b>${c.params !== undefined && html` <${Json} of=${c.params} label=${t('device.commands.paramsOf', { name: c.name })} />`}</div>` },
+      <div>
+        <div class="order"><b>${c.name}</b>${c.params !== undefined && !longParams(c) && html` <${Params} c=${c} />`}</div>
+        ${c.result != null && !longResult(c) && html`<${Result} c=${c} />`}
+      </div>` },
     { name: t('device.commands.is'), cell: (/** @type {DeviceCommand} */ c) => html`<${Standing} c=${c} online=${online} />` },
     { name: t('device.commands.course'), cell: (/** @type {DeviceCommand} */ c) => html`<${Course} c=${c} />` },
     { name: t('device.commands.by'), cell: (/** @type {DeviceCommand} */ c) => html`<span class="made"><${Age} at=${c.createdAt} suffix /> <small>${person(c.createdBy)}</small></span>` },
@@ -66,11 +70,36 @@ function When({ at }) {
   return html`<time class="num" dateTime=${new Date(at).toISOString()} title=${exact(at)}>${day(at) === day(now.peek()) ? clock(at) : moment(at)}</time>`;
 }
 
-/** @param {{c: DeviceCommand}} p what the device answered, and why it ended so */
-export function Outcome({ c }) {
+/** @param {DeviceCommand} c */
+const longParams = (c) => c.params !== undefined && !isShort(c.params);
+
+/** A result stands behind the params. @param {DeviceCommand} c */
+const longResult = (c) => c.result != null && (longParams(c) || !isShort(c.result, BESIDE));
+
+/** @param {{c: DeviceCommand}} p */
+function Params({ c }) { return html`<${Json} of=${c.params} label=${t('device.commands.paramsOf', { name: c.name })} />`; }
+
+/** @param {{c: DeviceCommand}} p */
+function Result({ c }) {
   return html`
-    <div class="outcome-of ${c.state === 'failed' ? 'failed' : ''}">
-      ${c.result != null && html`<${Json} of=${c.result} label=${t('device.commands.resultOf', { name: c.name })} />`}
+    <div class="order answered ${c.state === 'failed' ? 'failed' : ''}">
+      <span class="hint">${t('device.commands.result')}</span> <${Json} of=${c.result} label=${t('device.commands.resultOf', { name: c.name })} />
+    </div>`;
+}
+
+/**
+ * under answers what stands below a command: what is long of its params and of
+ * what the device answered, and why it ended so; null: nothing does.
+ * @param {DeviceCommand} c
+ */
+export function under(c) {
+  const params = longParams(c);
+  const result = longResult(c);
+  if (!params && !result && !c.detail) return null;
+  return html`
+    <div class="under">
+      ${params && html`<div class="order"><span class="hint">${t('device.commands.params')}</span> <${Params} c=${c} /></div>`}
+      ${result && html`<${Result} c=${c} />`}
       ${c.detail && html`<p class="hint">${c.detail.replace(/\buser:(?=\S+@)/, '')}</p>`}
     </div>`;
 }

@@ -10,7 +10,7 @@ import { may } from '../core/me.js';
 import { query, setQuery } from '../core/route.js';
 import { t } from '../core/words.js';
 import { devices } from '../shell/pulse.js';
-import { columns, Outcome } from './commandrow.js';
+import { columns, under } from './commandrow.js';
 import { ask, isOpen, states, useCommands } from './follow.js';
 import { fill, SendCommand } from './send.js';
 import { HowTaken } from './taking.js';
@@ -54,8 +54,7 @@ export function CommandsTab({ d }) {
         <p class="unseen" aria-live="polite">${list.said}</p>
         ${rows.length > 0 && html`
           <${Table} label=${t('device.tab.commands')} rows=${rows} rowKey=${(/** @type {DeviceCommand} */ c) => c.id} more=${list.more} loading=${list.loading}
-            columns=${columns({ online, withdraw: writes ? withdraw : null, again: writes ? (/** @type {DeviceCommand} */ c) => fill(d.id, c) : null })}
-            below=${(/** @type {DeviceCommand} */ c) => (c.detail || c.result != null) && html`<${Outcome} c=${c} />`} />`}
+            columns=${columns({ online, withdraw: writes ? withdraw : null, again: writes ? (/** @type {DeviceCommand} */ c) => fill(d.id, c) : null })} below=${under} />`}
         ${list.items && !rows.length && (state ? html`
           <${Empty} title=${t('device.commands.noMatch')}><button class="secondary" onClick=${() => setQuery({ state: null })}>${t('device.commands.all')}</button><//>`
           : html`<${Empty} title=${t('device.commands.none')}>${d.state === 'active' && html`<${HowTaken} d=${d} />`}<//>`)}

@@ -18,7 +18,7 @@ import { pathTo } from './settings.js';
 export const states = /** @type {const} */ (['queued', 'sent', 'acknowledged', 'done', 'failed', 'expired']);
 
 const PAGE = 20; // a result has up to 64 KiB
-const FOLLOW_MS = 1_500;
+const FOLLOW_MS = 1_000;
 const MOST_FOLLOWED = 500;
 
 /** isOpen says whether a command may still change. @param {DeviceCommand} c */

@@ -4,7 +4,8 @@ import { html } from '../parts/html.js';
 import { bytes } from '../core/format.js';
 import { t } from '../core/words.js';
 
-const INLINE = 64; // characters, in the line
+const INLINE = 64; // characters that stand beside other things
+const WIDTH = 76; // characters in a line
 const LINES = 12; // of a longer one, before it is wanted whole
 const CUT = 1_000; // characters, as above
 
@@ -25,12 +26,35 @@ export function parseExact(text) {
 }
 
 /**
- * laidOut writes JSON for people: in a line, or, when that is long, in many.
+ * laidOut writes JSON for people: what fits stands in a line, what does not in
+ * several.
  * @param {unknown} v
+ * @param {string} [indent] of the line that it begins in
+ * @returns {string}
  */
-export function laidOut(v) {
-  const line = JSON.stringify(v);
-  return line.length <= INLINE ? line : JSON.stringify(v, null, 2);
+export function laidOut(v, indent = '') {
+  if (v === null || typeof v !== 'object' || /** @type {any} */ (JSON).isRawJSON?.(v)) return JSON.stringify(v);
+  const [open, close] = Array.isArray(v) ? '[]' : '{}';
+  const inner = indent + '  ';
+  const parts = Array.isArray(v) ? v.map((o) => laidOut(o, inner)) : Object.entries(v).map(([k, o]) => `${JSON.stringify(k)}: ${laidOut(o, inner)}`);
+  const line = open + parts.join(', ') + close;
+  if (indent.length + line.length <= WIDTH && !line.includes('\n')) return line;
+  return `${open}\n${inner}${(Array.isArray(v) ? filled(parts, WIDTH - inner.length) : parts).join(`,\n${inner}`)}\n${indent}${close}`;
+}
+
+/**
+ * filled puts the numbers of a list together into lines; its texts stay one each.
+ * @param {string[]} parts
+ * @param {number} width characters
+ */
+function filled(parts, width) {
+  /** @type {string[]} */
+  const lines = [];
+  for (const p of parts) {
+    const last = lines.at(-1);
+    if (last !== undefined && /^[^[{"]*$/.test(last + p) && last.length + p.length + 2 <= width) lines[lines.length - 1] = `${last}, ${p}`; else lines.push(p);
+  }
+  return lines;
 }
 
 /**
@@ -41,6 +65,13 @@ export function beginning(text) {
   const cut = text.split('\n', LINES + 1).slice(0, LINES).join('\n').slice(0, CUT);
   return text.length - cut.length <= 80 ? text : cut;
 }
+
+/**
+ * isShort says whether JSON can stand beside other things.
+ * @param {unknown} v
+ * @param {number} [most] characters
+ */
+export const isShort = (v, most = INLINE) => JSON.stringify(v).length <= most && laidOut(v).length <= most;
 
 /** @param {{of: unknown, label: string}} p */
 export function Json({ of, label }) {

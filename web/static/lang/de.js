@@ -176,7 +176,7 @@ export default {
     },
     commands: {
       hint: 'was es tun soll, und was daraus wurde', retired: 'Das Gerät ist stillgelegt: es bekommt keine Befehle mehr.', none: 'Noch kein Befehl', noMatch: 'Kein Befehl hat diesen Stand.', all: 'Alle zeigen',
-      filter: 'Stand', any: 'jeder Stand', command: 'Befehl', is: 'Stand', course: 'Ablauf', by: 'Erteilt', actions: 'Was getan werden kann',
+      filter: 'Stand', any: 'jeder Stand', command: 'Befehl', is: 'Stand', course: 'Ablauf', by: 'Erteilt', actions: 'Aktionen', result: 'Ergebnis',
       state: { queued: 'wartet', sent: 'gesendet', acknowledged: 'quittiert', done: 'erledigt', failed: 'fehlgeschlagen', expired: 'abgelaufen' },
       means: {
         queued: 'Er wartet auf das Gerät.', sent: 'Er ist unterwegs zum Gerät.', acknowledged: 'Das Gerät hat ihn und hat noch nicht geantwortet.', done: 'Das Gerät meldet ihn als erledigt.',

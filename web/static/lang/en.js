@@ -175,7 +175,7 @@ export default {
     },
     commands: {
       hint: 'what it is told to do, and what became of it', retired: 'The device is retired: it gets no commands any more.', none: 'No command yet', noMatch: 'No command is in this state.', all: 'Show all',
-      filter: 'State', any: 'any state', command: 'Command', is: 'State', course: 'Course', by: 'Made', actions: 'What can be done',
+      filter: 'State', any: 'any state', command: 'Command', is: 'State', course: 'Course', by: 'Made', actions: 'Actions', result: 'Result',
       state: { queued: 'queued', sent: 'sent', acknowledged: 'acknowledged', done: 'done', failed: 'failed', expired: 'expired' },
       means: {
         queued: 'It waits for the device.', sent: 'It is on its way to the device.', acknowledged: 'The device has it, and has not answered yet.', done: 'The device answered that it is done.',
