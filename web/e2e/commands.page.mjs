@@ -46,7 +46,7 @@ async function tell(s, server, device) {
     await seesText(form.getByRole('alert'), 'Not sent');
     assert.deepEqual(await page.evaluate(() => [document.activeElement?.getAttribute('name'), /** @type {any} */ (document.activeElement).selectionStart]), ['params', typed.length - 1]);
     assert.equal(await form.getByLabel('Command', { exact: true }).inputValue(), 'reboot');
-    await s.sound(page, 'commands-fault');
+    await s.shot(page, 'commands-fault');
     await form.getByLabel('Params').fill('{"delay": 5, "serial": 12345678901234567890}');
     await form.locator('.fault').waitFor({ state: 'detached' });
     s.quiet();
