@@ -17,7 +17,8 @@ import (
 
 // TestMigrateKill moves a folder into MongoDB and back. The program is killed
 // at random moments on the way, and once so is the server; afterwards every
-// reading, the ledger, the catalogue and the dead letters are what they were.
+// reading, the ledger, the catalogue, the dead letters and the commands are what
+// they were.
 func TestMigrateKill(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -76,6 +77,7 @@ func (s *server) fillForMigration(rng *rand.Rand) {
 	s.tidegate("readings", "import", file, "--org", "acme", "--create")
 	s.tidegate("port", "set", "--device", "m1", "--number", "1", "--scaling", "2", "--offset", "1", "--effective-from", start.AddDate(0, 6, 0).Format(time.RFC3339))
 	s.tidegate("device", "add", "--org", "acme", "--id", "d1", "--secret", "S", "--ports", "1")
+	s.tidegate("command", "send", "--device", "d1", "--name", "reboot", "--expires", "7d")
 	s.resend()
 }
 
@@ -104,6 +106,7 @@ func (s *server) answers() map[string]string {
 		{"ledger", "-o", "json"},
 		{"ledger", "--by", "hour", "--from", "-48h", "-o", "json"},
 		{"deadletter", "ls", "-o", "json"},
+		{"command", "ls", "--device", "d1", "-o", "json"},
 		{"user", "ls", "-o", "json"},
 		{"device", "ls", "-o", "json"},
 		{"port", "ls", "--device", "m1", "-o", "json"},
