@@ -69,6 +69,7 @@ export function useCommands(device, state) {
   const turn = useRef(0); // moves with each change that an answer on its way may not know
   const put = (/** @type {DeviceCommand} */ c) => {
     turn.current++;
+    if (!pages.items) pages.reload(); // the answer on its way may not know it
     pages.change((list) => (list.some((o) => o.id === c.id) ? list.map((o) => (o.id === c.id ? c : o)) : state && state !== c.state ? list : [c, ...list]));
   };
   const follows = items.current.some(isOpen);

@@ -187,7 +187,7 @@ export default {
       paramsOf: 'Parameter von {name}', resultOf: 'Ergebnis von {name}', whole: 'Alles zeigen ({of})', less: 'Weniger zeigen',
       send: 'Befehl senden', sendIt: 'Senden', name: 'Befehl', params: 'Parameter', paramsHint: 'Beliebiges JSON, wie das Gerät es versteht. Leer: keine.',
       within: 'Läuft ab in', own: 'Eigene Zeit', ownHint: 'Etwa 90m oder 2d; höchstens 30 Tage.', offer: { '1m': '1 Minute', '5m': '5 Minuten', '1h': '1 Stunde', '1d': '1 Tag', own: 'eigene Zeit…' },
-      waits: 'Das Gerät ist nicht verbunden: der Befehl wartet, bis es kommt oder er abläuft.', made: '{name} ist unterwegs.', kept: '{name} wartet auf das Gerät.', notSent: 'Nicht gesendet: sehen Sie sich die Felder oben an.',
+      waits: 'Das Gerät ist nicht verbunden: der Befehl wartet, bis es kommt oder er abläuft.', made: '{name} geht an das Gerät.', kept: '{name} wartet auf das Gerät.', notSent: 'Nicht gesendet: sehen Sie sich die Felder oben an.',
       faultAt: 'Zeile {line}, Spalte {column}: {what}',
       fault: {
         value: 'hier fehlt ein Wert: ein "Text", eine Zahl, true, false, null, […] oder {…}.', key: 'hier fehlt ein Name in doppelten Anführungszeichen.', colon: 'hinter dem Namen fehlt ein Doppelpunkt.',

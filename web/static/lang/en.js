@@ -186,7 +186,7 @@ export default {
       paramsOf: 'Params of {name}', resultOf: 'Result of {name}', whole: 'Show all of it ({of})', less: 'Show less',
       send: 'Send a command', sendIt: 'Send', name: 'Command', params: 'Params', paramsHint: 'Any JSON, as the device understands it. Empty: none.',
       within: 'Expires in', own: 'Own time', ownHint: 'Such as 90m or 2d; 30 days at most.', offer: { '1m': '1 minute', '5m': '5 minutes', '1h': '1 hour', '1d': '1 day', own: 'own time…' },
-      waits: 'The device is not connected: the command waits until it comes, or expires.', made: '{name} is on its way.', kept: '{name} waits for the device.', notSent: 'Not sent: look at the fields above.',
+      waits: 'The device is not connected: the command waits until it comes, or expires.', made: '{name} goes to the device.', kept: '{name} waits for the device.', notSent: 'Not sent: look at the fields above.',
       faultAt: 'Line {line}, column {column}: {what}',
       fault: {
         value: 'a value is expected here: a "text", a number, true, false, null, […] or {…}.', key: 'a name in double quotes is expected here.', colon: 'a colon is expected behind the name.',
