@@ -17,6 +17,10 @@ func (b *Broker) SendCommand(ctx context.Context, n store.Command) (store.Comman
 	if q == nil {
 		return n, store.Unavailable("command", "there are none in this mode")
 	}
+	newest, err := q.kept.ListCommands(ctx, store.CommandFilter{UID: n.UID, Limit: 1})
+	if err != nil {
+		return n, err
+	}
 	q.mu.Lock()
 	if len(q.of[n.UID]) >= store.MaxOpenCommands {
 		q.mu.Unlock()
@@ -28,6 +32,9 @@ func (b *Broker) SendCommand(ctx context.Context, n store.Command) (store.Comman
 	}
 	n.CreatedAt, n.State = q.now(), store.CommandQueued
 	q.last = max(n.CreatedAt, q.last+1) // so that ids are in order
+	if len(newest) > 0 {
+		q.last = max(q.last, store.CommandIDTime(newest[0].ID)+1) // also when the clock was set back
+	}
 	n.ID = store.NewCommandID(q.last)
 	if err := n.Validate(); err != nil {
 		q.mu.Unlock()
@@ -51,8 +58,15 @@ func (b *Broker) WithdrawCommand(ctx context.Context, uid uint32, id, actor stri
 	q.mu.Lock()
 	c := q.find(uid, id)
 	if c == nil || !c.State.Open() {
+		var n store.Command
+		var err error
+		if c != nil {
+			n = c.Command
+		}
 		q.mu.Unlock()
-		n, err := q.kept.Command(ctx, uid, id)
+		if c == nil {
+			n, err = q.kept.Command(ctx, uid, id)
+		}
 		if err == nil {
 			err = store.Conflict("command", id, "is %s already", n.State)
 		}

@@ -318,7 +318,9 @@ func TestCommandRestart(t *testing.T) {
 		t.Errorf("after the end: %v", err)
 	}
 
-	second := newBox(t, func(o *Options) { o.Commands = f })
+	second := newBox(t, func(o *Options) {
+		o.Commands, o.Now = f, func() time.Time { return time.Now().Add(-time.Hour) } // a clock that forgot
+	})
 	p = second.device(true, "d1", "c")
 	p.subscribe(1, 1, commandD1)
 	if _, id, _ := p.told(); id != sent.ID {

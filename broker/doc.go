@@ -30,6 +30,10 @@
 //     disturbs, the session of another device.
 //   - Storage never depends on a subscription. Subscribers get a copy after
 //     Submit has taken the message; a slow one loses messages, counted.
+//   - A command to a device is on disk before SendCommand answers. It goes to the
+//     device's connections that subscribe to its command topic, in order, again on
+//     later ones until one has acked it or it has ended, and never after its end.
+//     The device's answer is acked once it is on disk.
 //   - A certificate that the door with TLS has verified logs in the device that
 //     it names, and no other. A changed client CA ends the connections that it
 //     does not vouch for.
@@ -40,8 +44,8 @@
 // Bounds: sockets (at most half of them without a login, the oldest of those
 // gives way), bytes of a CONNECT, bytes of large packets being read in the whole
 // process, connections, stored sessions and retained messages of a principal,
-// subscriptions of a session, messages waiting for a subscriber.
+// subscriptions of a session, messages waiting for a subscriber, open commands.
 //
 // Sessions, retained messages and subscriptions live in memory and end with the
-// process.
+// process; commands do not.
 package broker

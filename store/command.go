@@ -76,6 +76,19 @@ func NewCommandID(t Time) string {
 	return strings.Repeat("0", max(0, commandIDTime-len(ms))) + ms + strings.ToLower(rand.Text()[:commandIDChance])
 }
 
+// CommandIDTime answers the time within an id; 0 of one that NewCommandID did not
+// make.
+func CommandIDTime(id string) Time {
+	if len(id) != commandIDTime+commandIDChance {
+		return 0
+	}
+	ms, err := strconv.ParseInt(id[:commandIDTime], 32, 64)
+	if err != nil {
+		return 0
+	}
+	return Time(ms)
+}
+
 // CutCommandDetail answers a text as it may be kept.
 func CutCommandDetail(text string) string {
 	text = strings.ToValidUTF8(text, "\ufffd")

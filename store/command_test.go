@@ -14,7 +14,18 @@ func TestNewCommandID(t *testing.T) {
 		if !ValidID(id) || len(id) != commandIDTime+commandIDChance || id == NewCommandID(at) || at > 0 && id[:commandIDTime] <= last {
 			t.Errorf("%d: %q after %q", at, id, last)
 		}
+		if got := CommandIDTime(id); got != max(at, 0) {
+			t.Errorf("the time of %q is %d, want %d", id, got, at)
+		}
 		last = id[:commandIDTime]
+	}
+}
+
+func TestCommandIDTime(t *testing.T) {
+	for _, id := range []string{"", "zzz", strings.Repeat("x", commandIDTime+commandIDChance), "c1"} {
+		if got := CommandIDTime(id); got != 0 {
+			t.Errorf("the time of %q is %d", id, got)
+		}
 	}
 }
 
