@@ -244,5 +244,14 @@ func (d *Database) Close(ctx context.Context) error {
 	if d.client == nil {
 		return nil
 	}
-	return d.client.Disconnect(ctx)
+	// The driver waits for a connection that it is making, whatever ctx says: as
+	// long as connectPatience where the server hangs.
+	gone := make(chan error, 1)
+	go func() { gone <- d.client.Disconnect(ctx) }()
+	select {
+	case err := <-gone:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -26,6 +26,7 @@ var passing = []int{
 	64, 79, 100, // the write concern could not be satisfied
 	91, 189, 10058, 10107, 11600, 11601, 11602, 13435, 13436, // shutting down, stepping down, not primary, interrupted
 	133, 134, // no fitting member, its snapshot is not yet there
+	211,       // its keys are not loaded yet, a moment after it started
 	14031, 39, // out of disk space, file stream failed
 	462, // overloaded
 }

@@ -186,7 +186,7 @@ func TestReadyEnds(t *testing.T) {
 	p := mongotest.NewProxy(t, server.Addr())
 	p.Hang(true)
 	defer p.Calm()
-	d := attach(t, p.URI(server.URI(t, mongotest.Database(t))))
+	d := attach(t, impatient(p.URI(server.URI(t, mongotest.Database(t)))))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := d.Ready(ctx); !errors.Is(err, context.Canceled) {
