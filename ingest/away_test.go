@@ -73,11 +73,7 @@ func TestStoreAway(t *testing.T) {
 func TestShownAhead(t *testing.T) {
 	b := newBox(t)
 	f := &failing{}
-	b.close()
-	var err error
-	if b.live, err = live.New(live.Options{}); err != nil {
-		t.Fatal(err)
-	}
+	b.watchable()
 	b.wrap = func(s store.SeriesStore) store.SeriesStore { f.SeriesStore = s; return f }
 	b.open()
 	b.device("d1", 1)

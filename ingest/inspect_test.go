@@ -16,11 +16,7 @@ import (
 // and what became of every reading; of other devices nothing is made.
 func TestInspector(t *testing.T) {
 	b := newBox(t)
-	b.close()
-	var err error
-	if b.live, err = live.New(live.Options{}); err != nil {
-		t.Fatal(err)
-	}
+	b.watchable()
 	b.open()
 	b.device("d1", 2)
 	b.device("d2", 1)
@@ -114,11 +110,7 @@ func TestInspector(t *testing.T) {
 // TestMadeForWatchers: readings of devices that nobody watches are not made.
 func TestMadeForWatchers(t *testing.T) {
 	b := newBox(t)
-	b.close()
-	var err error
-	if b.live, err = live.New(live.Options{}); err != nil {
-		t.Fatal(err)
-	}
+	b.watchable()
 	b.open()
 	b.device("d1", 2)
 	b.device("d2", 2)

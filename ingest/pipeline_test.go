@@ -116,6 +116,16 @@ func (b *box) close() {
 	b.closeFiles()
 }
 
+// watchable closes the box, and gives it a hub for when it is opened again.
+func (b *box) watchable() {
+	b.t.Helper()
+	b.close()
+	var err error
+	if b.live, err = live.New(live.Options{}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 func (b *box) closeFiles() {
 	b.t.Helper()
 	b.stop = nil
