@@ -24,7 +24,7 @@ const (
 	selectionPatience = 10 * time.Second
 	connectPatience   = 10 * time.Second
 	readyPatience     = 10 * time.Second // of one that waits for Ready
-	helloPatience     = 5 * time.Second
+	helloPatience     = 10 * time.Second // it may be the first to use a connection
 	schemaPatience    = 10 * time.Minute // an index of an old collection may take its time
 	askPatience       = 10 * time.Second // of one small question
 	maxConnections    = 32
