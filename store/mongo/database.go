@@ -168,7 +168,7 @@ func (d *Database) Ready(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-wait.C:
-		return fmt.Errorf("%w: MongoDB does not answer", store.ErrUnavailable)
+		return d.silence()
 	}
 }
 

@@ -2,9 +2,12 @@ package mongo
 
 import (
 	"cmp"
+	"fmt"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/event"
+
+	"tidegate/store"
 )
 
 // Status is what an operator wants to know of the connection.
@@ -87,6 +90,17 @@ func (d *Database) saw(writable, uninitiated bool) {
 	default:
 		d.o.Logger.Warn("MongoDB is away; what is acked waits in the log", "database", d.uri.database, "error", why)
 	}
+}
+
+// silence is the error of one who has waited long enough, with what the monitor
+// last met.
+func (d *Database) silence() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.seen.reachable || d.seen.lost == "" {
+		return fmt.Errorf("%w: MongoDB does not answer", store.ErrUnavailable)
+	}
+	return fmt.Errorf("%w: MongoDB does not answer: %s", store.ErrUnavailable, d.seen.lost)
 }
 
 func (d *Database) losses() uint64 {

@@ -208,6 +208,24 @@ func TestReadyEnds(t *testing.T) {
 	}
 }
 
+// TestReadySaysWhy: who is let go before the attempt has ended is told what
+// stands in its way.
+func TestReadySaysWhy(t *testing.T) {
+	t.Parallel()
+	d := attach(t, "mongodb://127.0.0.1:1/plant") // nobody listens there
+	d.patience = time.Millisecond
+	eventually(t, func() error {
+		err := d.Ready(t.Context())
+		if !errors.Is(err, store.ErrUnavailable) {
+			t.Fatal(err)
+		}
+		if says := err.Error(); !strings.Contains(says, "does not answer: ") || !strings.Contains(says, "refused") {
+			return err
+		}
+		return nil
+	})
+}
+
 // TestReadyWrongPassword says so, and shows it nowhere.
 func TestReadyWrongPassword(t *testing.T) {
 	t.Parallel()

@@ -32,6 +32,7 @@ func RunSeries(t *testing.T, open func(t testing.TB, dir string) store.SeriesSto
 	t.Run("invalid questions", func(t *testing.T) { testSeriesInvalid(t, open) })
 	t.Run("beside", func(t *testing.T) { testSeriesBeside(t, open) })
 	t.Run("traces", func(t *testing.T) { testSeriesTraces(t, open) })
+	t.Run("cuts", func(t *testing.T) { testSeriesCuts(t, open) })
 	for _, c := range simShapes {
 		t.Run("model "+c.name, func(t *testing.T) { testSeriesModel(t, open, c) })
 	}
