@@ -201,6 +201,9 @@ func (g *gateway) build(ctx context.Context) error {
 	if g.devices, err = ingest.NewRegistry(ctx, g.files.catalog, g.files.secrets.Device, time.Now); err != nil {
 		return err
 	}
+	if err := endOrphans(ctx, g.files.commands, g.devices); err != nil {
+		return err
+	}
 	if g.hub, err = live.New(live.Options{Registerer: g.reg}); err != nil {
 		return err
 	}
