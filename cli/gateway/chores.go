@@ -3,10 +3,8 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -93,49 +91,38 @@ func (g *gateway) Preview(_ context.Context, keep int) ([]api.RetentionMonth, er
 	if g.files.months == nil {
 		return nil, store.Conflict("retention", "", `the readings are in MongoDB: let them expire there, such as after a year with db.runCommand({collMod: "values", expireAfterSeconds: 31536000})`)
 	}
-	months, _ := g.files.months.ExpiredMonths(keep, time.Now())
-	return g.retentionMonths(months), nil
+	return retentionMonths(g.files.months.ExpiredMonths(keep, time.Now())), nil
 }
 
 // Apply implements api.Retention: each month that goes is written to the audit
 // trail first.
 func (g *gateway) Apply(ctx context.Context, keep int) ([]api.RetentionMonth, error) {
-	preview, err := g.Preview(ctx, keep)
-	if err != nil || len(preview) == 0 {
+	if preview, err := g.Preview(ctx, keep); err != nil || len(preview) == 0 {
 		return preview, err
 	}
-	for _, m := range preview {
-		after, err := json.Marshal(map[string]any{"keepMonths": keep, "bytes": m.Bytes})
-		if err != nil {
-			return nil, err
-		}
-		e := store.AuditEntry{At: now(), Actor: api.ActorName(ctx), Action: "readings.drop_month", Noun: "month", ID: m.Month, After: after}
-		if _, err := g.files.audit.Record(ctx, e); err != nil {
-			return nil, fmt.Errorf("record what retention drops: %w", err)
-		}
-	}
-	// A month with readings that wait in memory would be left for another time.
-	if err := g.flow.Flush(ctx); err != nil {
+	// A month with readings that wait in memory is left for another time. On a full
+	// disk they go on waiting, and the other months make room.
+	if err := g.flow.Flush(ctx); err != nil && !errors.Is(err, store.ErrFull) {
 		return nil, err
 	}
-	dropped, err := g.files.months.DropMonths(ctx, keep, time.Now())
-	gone := []api.RetentionMonth{}
-	for _, m := range preview {
-		if slices.ContainsFunc(dropped, func(d embedded.Month) bool { return d.String() == m.Month }) {
-			gone = append(gone, m)
+	dropped, err := g.files.months.DropMonths(ctx, keep, time.Now(), func(e embedded.ExpiredMonth) error {
+		after, err := json.Marshal(map[string]any{"keepMonths": keep, "bytes": e.Bytes})
+		if err != nil {
+			return err
 		}
-	}
-	return gone, err
+		entry := store.AuditEntry{At: now(), Actor: api.ActorName(ctx), Action: "readings.drop_month", Noun: "month", ID: e.Month.String(), After: after}
+		if _, err := g.files.audit.Record(ctx, entry); err != nil {
+			return fmt.Errorf("record what retention drops: %w", err)
+		}
+		return nil
+	})
+	return retentionMonths(dropped), err
 }
 
-func (g *gateway) retentionMonths(months []embedded.Month) []api.RetentionMonth {
+func retentionMonths(months []embedded.ExpiredMonth) []api.RetentionMonth {
 	out := []api.RetentionMonth{}
 	for _, m := range months {
-		r := api.RetentionMonth{Month: m.String()}
-		if st, err := os.Stat(filepath.Join(g.o.Dir, "series-"+r.Month+".db")); err == nil {
-			r.Bytes = st.Size()
-		}
-		out = append(out, r)
+		out = append(out, api.RetentionMonth{Month: m.Month.String(), Bytes: m.Bytes})
 	}
 	return out
 }

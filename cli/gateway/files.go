@@ -42,8 +42,8 @@ type months interface {
 	readings
 	// Settle rewrites compactly what got nothing for so long.
 	Settle(ctx context.Context, after time.Duration) error
-	ExpiredMonths(keep int, now time.Time) (months []embedded.Month, bytes int64)
-	DropMonths(ctx context.Context, keep int, now time.Time) ([]embedded.Month, error)
+	ExpiredMonths(keep int, now time.Time) []embedded.ExpiredMonth
+	DropMonths(ctx context.Context, keep int, now time.Time, before func(embedded.ExpiredMonth) error) ([]embedded.ExpiredMonth, error)
 	Usage(now time.Time) embedded.SeriesUsage
 }
 

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,31 +13,40 @@ import (
 	"tidegate/store"
 )
 
-// ExpiredMonths answers which months DropMonths would drop, and how many bytes
-// that frees.
-func (s *SeriesStore) ExpiredMonths(keep int, now time.Time) (months []Month, bytes int64) {
+// ExpiredMonth is one that retention may drop. Bytes are those of its file; 0:
+// all that it has waits for its flush.
+type ExpiredMonth struct {
+	Month Month
+	Bytes int64
+}
+
+// ExpiredMonths answers the months before the keep newest ones, the current one
+// included, in order. keep below 1: there are none.
+func (s *SeriesStore) ExpiredMonths(keep int, now time.Time) (months []ExpiredMonth) {
 	if keep < 1 {
-		return nil, 0
+		return nil
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for id, m := range s.months {
-		if m.exists && id <= MonthOf(now.UnixMilli())-Month(keep) {
-			months = append(months, id)
-			bytes += m.size
+		if (m.exists || m.waits()) && id <= MonthOf(now.UnixMilli())-Month(keep) {
+			months = append(months, ExpiredMonth{id, m.size})
 		}
 	}
-	slices.Sort(months)
-	return months, bytes
+	slices.SortFunc(months, func(a, b ExpiredMonth) int { return cmp.Compare(a.Month, b.Month) })
+	return months
 }
 
-// DropMonths removes the files of months before the keep newest ones, the
-// current one included; keep below 1 drops none. The tallies move to the index
+// waits reports whether it has readings that wait for their flush.
+func (m *month) waits() bool { return len(m.dirty)+len(m.frozen) > 0 }
+
+// DropMonths removes the files of expired months. before is called for each that
+// goes, and keeps it from going with an error. The tallies move to the index
 // first, in one transaction, so that Totals and Hours stay what they were. A
 // month with readings that wait for their flush, or of which a replay is still
 // due, is left for the next time. While a Snapshot runs it waits.
-func (s *SeriesStore) DropMonths(ctx context.Context, keep int, now time.Time) (dropped []Month, err error) {
-	expired, _ := s.ExpiredMonths(keep, now)
+func (s *SeriesStore) DropMonths(ctx context.Context, keep int, now time.Time, before func(ExpiredMonth) error) (dropped []ExpiredMonth, err error) {
+	expired := s.ExpiredMonths(keep, now)
 	if len(expired) == 0 {
 		return nil, nil
 	}
@@ -46,16 +56,16 @@ func (s *SeriesStore) DropMonths(ctx context.Context, keep int, now time.Time) (
 	defer s.flushing.Unlock()
 	s.committing.Lock()
 	defer s.committing.Unlock()
-	for _, id := range expired {
+	for _, e := range expired {
 		if err := errors.Join(ctx.Err(), s.broken); err != nil {
-			return dropped, fmt.Errorf("drop readings of %s: %w", id, err)
+			return dropped, fmt.Errorf("drop readings of %s: %w", e.Month, err)
 		}
-		ok, err := s.drop(id)
+		e, ok, err := s.drop(e.Month, before)
 		if err != nil {
-			return dropped, fmt.Errorf("drop readings of %s: %w", id, err)
+			return dropped, fmt.Errorf("drop readings of %s: %w", e.Month, err)
 		}
 		if ok {
-			dropped = append(dropped, id)
+			dropped = append(dropped, e)
 		}
 	}
 	return dropped, nil
@@ -63,22 +73,26 @@ func (s *SeriesStore) DropMonths(ctx context.Context, keep int, now time.Time) (
 
 // drop removes one month. The lock is held for all of it, so that nobody
 // appends to a month that goes.
-func (s *SeriesStore) drop(id Month) (bool, error) {
+func (s *SeriesStore) drop(id Month, before func(ExpiredMonth) error) (e ExpiredMonth, ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.months[id]
-	if m == nil || !m.exists || len(m.dirty) > 0 || len(m.frozen) > 0 || m.state.applied > s.applied.Load() {
-		return false, nil
+	if m == nil || !m.exists || m.waits() || m.state.applied > s.applied.Load() {
+		return e, false, nil
 	}
 	stored, duplicate := store.HourCounts{}, store.HourCounts{}
-	err := s.files.view(id, func(tx *bbolt.Tx) error {
+	e = ExpiredMonth{id, m.size}
+	err = s.files.view(id, func(tx *bbolt.Tx) error {
 		return readHours(tx.Bucket(hoursBucket), minHour, maxHour, stored, duplicate)
 	})
+	if err == nil {
+		err = before(e)
+	}
 	if err != nil {
-		return false, err
+		return e, false, err
 	}
 	if err := s.index.moveTallies(id, m.state, stored, duplicate); err != nil {
-		return false, s.noteBroken(err)
+		return e, false, s.noteBroken(err)
 	}
 	s.files.replace(id, nil)
 	for _, h := range m.heads {
@@ -89,10 +103,10 @@ func (s *SeriesStore) drop(id Month) (bool, error) {
 	if err := errors.Join(removeMonth(s.dir, id), s.index.gone(id)); err != nil {
 		// The next start finishes it; until then no new file may take its name.
 		s.broken = fmt.Errorf("%w: a month is half dropped; restart tidegate: %w", store.ErrUnavailable, err)
-		return false, s.broken
+		return e, false, s.broken
 	}
 	s.log.Info("readings dropped", "month", id.String(), "samples", m.state.samples, "bytes", m.size)
-	return true, nil
+	return e, true, nil
 }
 
 const (

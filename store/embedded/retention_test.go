@@ -91,6 +91,16 @@ func fillMonths(t testing.TB, s *SeriesStore) {
 	mustFlush(t, s)
 }
 
+// unasked lets every month go.
+func unasked(ExpiredMonth) error { return nil }
+
+func monthsOf(expired []ExpiredMonth) (months []Month) {
+	for _, e := range expired {
+		months = append(months, e.Month)
+	}
+	return months
+}
+
 func TestDropMonths(t *testing.T) {
 	dir := t.TempDir()
 	s := openTestSeries(t, dir, SeriesOptions{})
@@ -100,21 +110,29 @@ func TestDropMonths(t *testing.T) {
 		t.Fatalf("stored %d, duplicate %d", stored, duplicate)
 	}
 	now := time.Date(2025, 6, 20, 0, 0, 0, 0, time.UTC)
-	if months, _ := s.ExpiredMonths(0, now); len(months) != 0 {
+	if months := s.ExpiredMonths(0, now); len(months) != 0 {
 		t.Fatalf("keep 0 would drop %v", months)
 	}
 	want := []Month{MonthOf(now.UnixMilli()) - 5, MonthOf(now.UnixMilli()) - 4, MonthOf(now.UnixMilli()) - 3}
-	if months, bytes := s.ExpiredMonths(3, now); !slices.Equal(months, want) || bytes < 3*pageSize {
-		t.Fatalf("keep 3 would drop %v, %d bytes", months, bytes)
+	if months := s.ExpiredMonths(3, now); !slices.Equal(monthsOf(months), want) || months[0].Bytes < pageSize {
+		t.Fatalf("keep 3 would drop %v", months)
 	}
 	late := time.Date(2025, 2, 7, 0, 0, 0, 0, time.UTC).UnixMilli()
 	mustAppend(t, s, item(s.Applied()+1, late, 1)) // February waits for its flush
-	dropped, err := s.DropMonths(context.Background(), 3, now)
-	if err != nil || !slices.Equal(dropped, []Month{want[0], want[2]}) {
-		t.Fatalf("dropped %v: %v", dropped, err)
+	boom := errors.New("no")
+	if dropped, err := s.DropMonths(context.Background(), 3, now, func(ExpiredMonth) error { return boom }); !errors.Is(err, boom) || len(dropped) != 0 {
+		t.Fatalf("dropped %v against a no: %v", dropped, err)
+	}
+	var told []ExpiredMonth
+	dropped, err := s.DropMonths(context.Background(), 3, now, func(e ExpiredMonth) error {
+		told = append(told, e)
+		return nil
+	})
+	if err != nil || !slices.Equal(monthsOf(dropped), []Month{want[0], want[2]}) || !slices.Equal(told, dropped) || dropped[0].Bytes < pageSize {
+		t.Fatalf("dropped %v, told of %v: %v", dropped, told, err)
 	}
 	mustFlush(t, s)
-	if dropped, err = s.DropMonths(context.Background(), 3, now); err != nil || !slices.Equal(dropped, want[1:2]) {
+	if dropped, err = s.DropMonths(context.Background(), 3, now, unasked); err != nil || !slices.Equal(monthsOf(dropped), want[1:2]) {
 		t.Fatalf("dropped %v: %v", dropped, err)
 	}
 	stored++
@@ -130,13 +148,16 @@ func TestDropMonths(t *testing.T) {
 
 	// A reading of a dropped month begins it anew, and it can be dropped again.
 	mustAppend(t, s, item(s.Applied()+1, late, 2))
+	if months := s.ExpiredMonths(3, now); !slices.Equal(months, []ExpiredMonth{{want[1], 0}}) {
+		t.Fatalf("of what waits in memory %v would go", months)
+	}
 	mustFlush(t, s)
 	stored++
 	hours.Add(late/3_600_000, 3, 1)
 	mustClose(t, s)
 	s = openTestSeries(t, dir, SeriesOptions{})
 	sameLedger(t, s, stored, duplicate, hours, duplicates)
-	if dropped, err = s.DropMonths(context.Background(), 3, now); err != nil || !slices.Equal(dropped, want[1:2]) {
+	if dropped, err = s.DropMonths(context.Background(), 3, now, unasked); err != nil || !slices.Equal(monthsOf(dropped), want[1:2]) {
 		t.Fatalf("dropped %v: %v", dropped, err)
 	}
 	sameLedger(t, s, stored, duplicate, hours, duplicates)

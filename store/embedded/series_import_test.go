@@ -77,7 +77,7 @@ func TestImportCutOff(t *testing.T) {
 	origin := t.TempDir()
 	s := openTestSeries(t, origin, SeriesOptions{})
 	fillMonths(t, s)
-	if dropped, err := s.DropMonths(context.Background(), 4, time.Date(2025, 6, 20, 0, 0, 0, 0, time.UTC)); err != nil || len(dropped) != 2 {
+	if dropped, err := s.DropMonths(context.Background(), 4, time.Date(2025, 6, 20, 0, 0, 0, 0, time.UTC), unasked); err != nil || len(dropped) != 2 {
 		t.Fatalf("dropped %v: %v", dropped, err)
 	}
 	want := map[int64]store.Sample{}
@@ -334,7 +334,7 @@ func TestImportGrowsBlocks(t *testing.T) {
 	if err := s.Bind(store.Bounds{Log: testLogID(), After: 5, Head: 9}); err != nil {
 		t.Fatal(err)
 	}
-	if dropped, err := s.DropMonths(context.Background(), 1, now); err != nil || len(dropped) < 4 {
+	if dropped, err := s.DropMonths(context.Background(), 1, now, unasked); err != nil || len(dropped) < 4 {
 		t.Fatalf("dropped %v: %v", dropped, err)
 	}
 	sameLedger(t, s, 2976, 0, store.HourCounts{1: {3: 2976}}, store.HourCounts{})
