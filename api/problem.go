@@ -87,7 +87,7 @@ var kinds = []struct {
 	{store.ErrInvalid, http.StatusUnprocessableEntity, "invalid", 0, "the request is not valid"},
 	{store.ErrFull, http.StatusServiceUnavailable, "full", 10, "there is no room now; nothing was taken, try again later"},
 	{store.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", 5, "a part that this needs is away, such as the database; try again later"},
-	{context.DeadlineExceeded, http.StatusGatewayTimeout, "timeout", 5, "it took too long"},
+	{context.DeadlineExceeded, http.StatusServiceUnavailable, "timeout", 5, "it took too long; try again later, or ask for less"},
 	{context.Canceled, http.StatusServiceUnavailable, "canceled", 1, "the request was cut off"},
 }
 
