@@ -1,6 +1,6 @@
 // The box: its data, how it is, and all of the administration on a phone.
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -39,6 +39,33 @@ await story(async (s) => {
     await seesText(main(page), 'From 1 to 1200.');
     await page.getByLabel('Months to keep').fill('12');
     await seesText(main(page), 'No month would go.');
+    s.quiet();
+  });
+
+  await s.step('old months go, once the newest of them is typed', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'page-history-'));
+    try {
+      const file = join(folder, 'history.csv');
+      await writeFile(file, 'ts,device,port,value\n2024-01-05T00:00:00Z,d1,1,1\n2024-02-05T00:00:00Z,d1,1,2\n2024-03-05T00:00:00Z,d1,1,3\n');
+      await server.cli(['readings', 'import', file]);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+    await page.getByLabel('Months to keep').fill('13');
+    await seesText(page.getByRole('status'), '3 months would go');
+    for (const month of ['2024-01', '2024-02', '2024-03']) await seesText(page.locator('.months'), month + ' in memory still');
+    await s.sound(page, 'retention');
+    await page.getByRole('button', { name: 'Drop 3 months' }).click();
+    const dialog = page.getByRole('dialog');
+    const drop = dialog.getByRole('button', { name: 'Drop 3 months' });
+    await dialog.getByLabel('Type 2024-03 to confirm').fill('2024-02');
+    assert.ok(await drop.isDisabled());
+    await dialog.getByLabel('Type 2024-03 to confirm').fill('2024-03');
+    await drop.click();
+    await seesText(page.locator('body'), '3 months dropped.');
+    await seesText(main(page), 'No month would go.');
+    const { items } = await server.cli(['readings', 'query', '--device', 'd1', '--port', '1', '--from', '2024-01-01T00:00:00Z']);
+    assert.equal(items.length, 1, 'this month is there');
     s.quiet();
   });
 

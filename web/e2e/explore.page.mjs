@@ -65,7 +65,15 @@ await story(async (s) => {
     }, name);
     return Number(await chart(page, name).getAttribute('data-every'));
   };
-  const over = async (page, name) => chart(page, name).locator('.u-over').boundingBox();
+  /** over answers where the plot is, once it has a size. */
+  const over = async (page, name) => {
+    const area = chart(page, name).locator('.u-over');
+    for (;;) {
+      await area.waitFor();
+      const box = await area.boundingBox(); // none of one that was drawn anew just now
+      if (box) return box;
+    }
+  };
   const seen = async (page, name) => {
     const p = plot(page, name);
     return [Number(await p.getAttribute('aria-valuemin')), Number(await p.getAttribute('aria-valuemax'))];
@@ -303,6 +311,26 @@ await story(async (s) => {
     assert.equal(bytes.subarray(0, 4).toString() + bytes.subarray(-4).toString(), 'PAR1PAR1');
     const asked = await get('/exports/readings.parquet?' + new URLSearchParams({ deviceId: 'd1', portNumber: '1', from: iso(from), to: iso(to) }));
     assert.ok(bytes.equals(Buffer.from(await asked.arrayBuffer())), 'it is what the API answers');
+    s.quiet();
+  });
+
+  await s.step('a long download shows how far it is, and is stopped', async () => {
+    await page.goto(server.base + `/explore?ports=d1:1&from=${iso(BEGIN)}&to=${iso(END)}`);
+    await drawn(page, 'Temperature');
+    let files = 0;
+    page.on('download', () => files++);
+    const line = await page.context().newCDPSession(page);
+    const slow = (bytesPerSecond) => line.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: bytesPerSecond, uploadThroughput: -1 });
+    await slow(400_000);
+    await page.getByRole('button', { name: 'CSV' }).click();
+    const running = page.getByRole('list', { name: 'Downloads' });
+    await seesText(running, /readings-.*\.csv [1-9].*B/);
+    await sound(page, 'downloads');
+    await running.getByRole('button', { name: 'Cancel' }).click();
+    await running.waitFor({ state: 'detached' });
+    await slow(-1);
+    assert.equal(await page.getByText('was not downloaded').count(), 0, 'whoever stops it needs no word of it');
+    assert.equal(files, 0);
     s.quiet();
   });
 

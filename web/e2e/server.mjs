@@ -24,7 +24,7 @@ export class Server {
 
   /** cli runs a verb and answers its JSON. */
   async cli(args, input) {
-    const child = run(this.bin, [...args, '--data', this.dir, '-o', 'json']);
+    const child = run(this.bin, [...args, '--data', this.dir, '-o', 'json'], { env: { ...process.env, ...this.env } });
     child.child.stdin.end(input);
     const { stdout } = await child;
     return stdout ? JSON.parse(stdout) : null;

@@ -98,7 +98,7 @@ function Retention() {
         ${preview.problem ? html`<${Asking} of=${preview} />` : months > 0 && !wrong && html`
           <p role="status">${list.length ? t('admin.retention.would', { n: list.length, size: bytes(size) }) : t('admin.retention.nothing')}</p>
           ${list.length > 0 && html`
-            <ul class="months num">${list.slice(0, SHOWN).map((m) => html`<li key=${m.month}>${m.month} <small>${bytes(m.bytes)}</small></li>`)}${
+            <ul class="months num">${list.slice(0, SHOWN).map((m) => html`<li key=${m.month}>${m.month} <small>${m.bytes ? bytes(m.bytes) : t('admin.retention.waiting')}</small></li>`)}${
               list.length > SHOWN && html`<li>… ${list.length - SHOWN}</li>`}</ul>
             <p><button class="danger" onClick=${apply}>${t('admin.retention.drop', { n: list.length })}</button></p>`}`}
       </div>

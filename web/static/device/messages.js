@@ -7,6 +7,7 @@ import { Panel } from '../parts/page.js';
 import { bytes, clock, exact, value } from '../core/format.js';
 import { live } from '../core/line.js';
 import { t } from '../core/words.js';
+import { box } from '../overview/box.js';
 import { Letters } from './letters.js';
 
 const MOST = 200;
@@ -62,6 +63,7 @@ function Inspector({ id }) {
         <button class="secondary" aria-pressed=${!running} onClick=${() => setRunning(!running)}>${running ? t('device.messages.pause') : t('device.messages.start')}</button>
         <button class="secondary" disabled=${!all.length} onClick=${clear}>${t('device.messages.clear')}</button>`}>
       ${missed && html`<p class="hint pad">${t('device.messages.missed')}</p>`}
+      ${box.value?.database?.reachable === false && html`<p class="hint pad" role="status">${t('device.messages.away')}</p>`}
       ${!all.length && html`<p class="hint pad">${t('device.messages.none')}</p>`}
       <ol class="messages" aria-label=${t('device.messages.title')}>${all.map((m) => html`<${Line} key=${m.id} m=${m} />`)}</ol>
       ${all.length === MOST && html`<p class="hint pad">${t('device.messages.bounded', { n: MOST })}</p>`}

@@ -170,6 +170,7 @@ export default {
     messages: {
       title: 'Nachrichten, wie sie kommen', running: 'beobachtet', paused: 'angehalten', pause: 'Anhalten', start: 'Weiter', clear: 'Leeren', none: 'Wartet auf eine Nachricht des Geräts.',
       missed: 'Einige Nachrichten wurden übergangen: es kamen mehr, als gezeigt werden konnten.', bounded: 'Die neuesten {n} bleiben hier.', binary: 'binär, nicht gezeigt',
+      away: 'Die Datenbank ist weg: Nachrichten warten auf der Box und werden hier gezeigt, sobald sie wieder da ist.',
       truncated: 'Der Anfang; die Nachricht hat {of}.', payload: 'Inhalt', decoded: 'Gelesene Messwerte', ok: 'angenommen',
       accepted: { one: '{n} angenommen', other: '{n} angenommen' }, rejected: { one: '{n} abgelehnt', other: '{n} abgelehnt' },
       column: { port: 'Messstelle', ts: 'Zeit', raw: 'Roh', calibrated: 'Kalibriert', outcome: 'Ergebnis' },
@@ -520,6 +521,7 @@ export default {
       drop: { one: '{n} Monat löschen', other: '{n} Monate löschen' },
       applyText: { one: '{n} Monat Messwerte, {size}, bis einschließlich {month}, wird endgültig gelöscht.', other: '{n} Monate Messwerte, {size}, bis einschließlich {month}, werden endgültig gelöscht.' },
       done: { one: '{n} Monat gelöscht.', other: '{n} Monate gelöscht.' },
+      waiting: 'noch im Speicher',
     },
     health: {
       title: 'Zustand', ok: 'gut', warning: 'Warnung', failed: 'Fehler', again: 'Erneut ansehen', well: 'Alles ist gut.', trouble: { one: '{n} braucht einen Blick.', other: '{n} brauchen einen Blick.' },

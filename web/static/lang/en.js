@@ -169,6 +169,7 @@ export default {
     messages: {
       title: 'Messages as they come', running: 'watching', paused: 'paused', pause: 'Pause', start: 'Go on', clear: 'Clear', none: 'Waiting for a message of the device.',
       missed: 'Some messages were passed over: more came than could be shown.', bounded: 'The newest {n} are kept here.', binary: 'binary, not shown',
+      away: 'The database is away: messages wait on the box, and are shown here once it is back.',
       truncated: 'The beginning; the message has {of}.', payload: 'Payload', decoded: 'Decoded readings', ok: 'accepted',
       accepted: { one: '{n} accepted', other: '{n} accepted' }, rejected: { one: '{n} rejected', other: '{n} rejected' },
       column: { port: 'Port', ts: 'Time', raw: 'Raw', calibrated: 'Calibrated', outcome: 'Outcome' },
@@ -510,6 +511,7 @@ export default {
       drop: { one: 'Drop {n} month', other: 'Drop {n} months' },
       applyText: { one: '{n} month of readings, {size}, up to and including {month}, is deleted for good.', other: '{n} months of readings, {size}, up to and including {month}, are deleted for good.' },
       done: { one: '{n} month dropped.', other: '{n} months dropped.' },
+      waiting: 'in memory still',
     },
     health: {
       title: 'Health', ok: 'ok', warning: 'warning', failed: 'failed', again: 'Look again', well: 'All is well.', trouble: { one: '{n} needs a look.', other: '{n} need a look.' },
