@@ -37,11 +37,12 @@ class Story {
     this.complaints = []; // of the browser's console
   }
 
-  /** newServer makes a folder with its first user and serves it; with {bare: true} there is no user yet. */
-  async newServer({ env = {}, bare = false } = {}) {
+  /** newServer makes a folder with its first user and serves it; with {bare: true} there is no user yet. config is a file's text. */
+  async newServer({ env = {}, bare = false, config = '' } = {}) {
     const server = new Server(process.env.TIDEGATE_BIN, env);
     this.servers.push(server);
     if (bare) await server.folder(); else await server.init();
+    if (config) await server.configure(config);
     await server.start();
     return server;
   }

@@ -1,6 +1,6 @@
 // A real server in a folder of its own.
 import { execFile, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -39,11 +39,19 @@ export class Server {
     await this.cli(['init', '--admin-email', admin.email, '--admin-password-stdin'], admin.password + '\n');
   }
 
+  /** configure writes its configuration file; what that says of the addresses counts. */
+  async configure(text) {
+    await writeFile(join(this.dir, 'config.yaml'), text);
+    this.listen = {};
+  }
+
   /** start serves, on the same ports as before, and answers when it is ready. */
   async start() {
     // What is no setting of this version: the server would warn.
     const rest = Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== 'TIDEGATE_BIN' && !name.startsWith('AWS_')));
-    const env = { ...rest, ...this.env, TIDEGATE_HTTP_LISTEN: this.listen.http, TIDEGATE_MQTT_LISTEN: this.listen.mqtt };
+    const env = { ...rest, ...this.env };
+    if (this.listen.http) env.TIDEGATE_HTTP_LISTEN = this.listen.http;
+    if (this.listen.mqtt) env.TIDEGATE_MQTT_LISTEN = this.listen.mqtt;
     this.process = spawn(this.bin, ['serve', '--data', this.dir], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const out of [this.process.stdout, this.process.stderr]) out.on('data', (b) => { this.log += b; });
     this.ended = new Promise((done) => this.process.once('exit', done));

@@ -59,7 +59,7 @@ function Facts() {
           <p class="hint">${t('admin.facts.mirror', { n: count(db.mirrorBehind), refused: count(db.refused) })}${db.writer && ` · ${t('admin.facts.writer', { writer: db.writer })}`}</p>`)}
         ${fact('log', t('admin.facts.logIs', { n: log.depth, count: count(log.depth), used: bytes(log.bytes), most: bytes(log.maxBytes) }))}
         ${fact('tls', tls ? html`<${Badge} tone=${tls.daysLeft < 0 ? 'bad' : tls.daysLeft < SOON_DAYS ? 'warn' : 'good'}>${tls.daysLeft < 0 ? t('admin.facts.over') : t('admin.facts.days', { n: tls.daysLeft })}<//>
-          ${t('admin.facts.until')} <span class="num">${exact(Date.parse(tls.notAfter))}</span><br />${tls.subject}${tls.selfSigned && ` · ${t('admin.facts.selfSigned')}`}
+          ${' ' + t('admin.facts.until')} <span class="num">${exact(Date.parse(tls.notAfter))}</span><br />${tls.subject}${tls.selfSigned && ` · ${t('admin.facts.selfSigned')}`}
           <br /><code>${tls.fingerprint}</code><p class="hint">${[tls.http && 'HTTPS ' + tls.http, tls.mqtt && 'MQTTS ' + tls.mqtt].filter(Boolean).join(' · ')}</p>` : t('admin.facts.noTls'))}
         ${fact('links', links.map((l, i) => html`${i > 0 && ' · '}<a href=${l} target="_blank" rel="noopener">${l}</a>`))}
       </dl>
