@@ -17,11 +17,11 @@ function programs() {
 
 /** Mongod listens on the same port in all of its life. */
 export class Mongod {
-  /** find answers a server that does not run yet; null: this machine has none, which CI does not let pass. */
+  /** find answers a server that does not run yet; null: this machine has none, which CI does not let pass where there is one for it. */
   static find() {
     const bin = programs().find((p) => existsSync(p));
     if (bin) return new Mongod(bin);
-    if (process.env.CI === 'true') throw new Error('no mongod: make deps fetches one');
+    if (process.env.CI === 'true' && `${process.platform} ${process.arch}` === 'linux x64') throw new Error('no mongod: make deps fetches one');
     return null;
   }
 
