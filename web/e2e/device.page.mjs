@@ -236,6 +236,6 @@ await story(async (s) => {
     await sure.click();
     await page.waitForURL(/\/devices$/);
     await seesText(page.locator('.welcome'), 'No device yet');
-    s.quiet();
+    s.quiet('404'); // what was asked of it in that moment
   });
 });
