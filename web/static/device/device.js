@@ -1,7 +1,7 @@
 // The device that is looked at: who it is, and its parts, each at an address
 // below it.
 import { signal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useLayoutEffect } from 'preact/hooks';
 import { html } from '../parts/html.js';
 import { Age } from '../parts/age.js';
 import { Page } from '../parts/page.js';
@@ -35,7 +35,7 @@ export function Device({ id }) {
       watch.value = null;
     };
   }, [id]);
-  useEffect(() => {
+  useLayoutEffect(() => { // the key counts as soon as the page is seen
     /** @param {KeyboardEvent} e */
     const key = (e) => {
       if (e.key !== 'Escape' || e.defaultPrevented || document.querySelector('dialog[open]') || (e.target instanceof HTMLElement && e.target.matches('input, select, textarea'))) return;
